@@ -1,0 +1,100 @@
+"""What homeport asks of a container engine; one contract suite holds every implementation to it."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from homeport.errors import MissingError
+
+
+class ContainerSpec(Struct, frozen=True, kw_only=True):
+    """A container to create. None leaves the image's own value; `env` never appears in any argv.
+
+    `entrypoint` `()` clears the image's entrypoint. `labels` mark what homeport made.
+    """
+
+    image: str
+    name: str
+    command: tuple[str, ...] | None = None
+    entrypoint: tuple[str, ...] | None = None
+    env: Mapping[str, str] = {}
+    user: str | None = None
+    platform: str | None = None
+    working_dir: str | None = None
+    stdin: bool = False
+    labels: Mapping[str, str] = {}
+
+
+class EngineInfo(Struct, frozen=True, kw_only=True):
+    address: str
+    name: str
+    version: str
+    api_version: str
+    os: str
+    architecture: str
+
+
+class ImageInfo(Struct, frozen=True, kw_only=True):
+    id: str
+    entrypoint: tuple[str, ...]
+    command: tuple[str, ...]
+    user: str
+    env: Mapping[str, str]
+
+
+class EngineError(MissingError):
+    """The engine is not there, refused, or failed; the message carries its own words."""
+
+
+class Stream(Protocol):
+    """An attached container: write its stdin, then read its output until it ends."""
+
+    def write(self, data: bytes) -> None: ...
+    def close_write(self) -> None: ...
+    def read(self, output: Callable[[bytes], None]) -> None:
+        """Deliver stdout and stderr, demultiplexed, in order, until the stream ends."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Engine(Protocol):
+    """A container engine. Methods are thread-safe and raise `EngineError`; each has a timeout."""
+
+    def info(self) -> EngineInfo: ...
+    def image(self, reference: str) -> ImageInfo | None:
+        """The image if the engine holds it, else None."""
+        ...
+
+    def pull(
+        self, reference: str, platform: str | None, progress: Callable[[str], None]
+    ) -> None: ...
+    def create(self, spec: ContainerSpec) -> str:
+        """Create a container, not started; its id."""
+        ...
+
+    def attach(self, container: str) -> Stream: ...
+    def start(self, container: str) -> None: ...
+    def wait(self, container: str) -> int:
+        """Wait for the end of a started container; its exit code."""
+        ...
+
+    def kill(self, container: str, signal: str) -> None: ...
+    def remove(self, container: str) -> None:
+        """Remove a container, running or not, with its anonymous volumes; absent is fine."""
+        ...
+
+    def put_archive(self, container: str, path: str, chunks: Iterable[bytes]) -> None:
+        """Extract a tar stream at `path` (which exists) of a container that need not run."""
+        ...
+
+    def get_archive(self, container: str, path: str) -> Iterator[bytes] | None:
+        """The tar stream of `path` (its base name on top), or None if it does not exist."""
+        ...
+
+    def containers(self, labels: Mapping[str, str]) -> Sequence[str]:
+        """Ids of all containers, running or not, with these labels."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,160 @@
+"""The protocols between the scheduler, a job and the place where its script runs.
+
+One job attempt is: `Executor.open` a session → `put` the workspace → `run` the script → `run` the
+after_script → `collect` artifacts → `close`. The flow is in `job.py`, the same for every executor;
+one contract suite (tests/contract/executor) holds every implementation to it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from msgspec import Struct
+
+from homeport.pipeline.model.config import Image
+from homeport.pipeline.model.event import FailureReason
+
+
+class Stop:
+    """A request to end, set once by Ctrl-C, a timeout or auto_cancel; executors must heed it.
+
+    `subscribe` registers a callback that runs when (or at once if) the request comes and returns
+    a function that unregisters it.
+    """
+
+    def __init__(self) -> None:
+        self._reason: str | None = None
+        self._callbacks: list[Callable[[], None]] = []
+
+    @property
+    def reason(self) -> str | None:
+        """Why to stop, or None while there is no request."""
+        return self._reason
+
+    def request(self, reason: str) -> None:
+        if self._reason is None:
+            self._reason = reason
+            for callback in tuple(self._callbacks):
+                callback()
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        self._callbacks.append(callback)
+        if self._reason is not None:
+            callback()
+        return lambda: self._callbacks.remove(callback) if callback in self._callbacks else None
+
+
+class Snapshot(Struct, frozen=True, kw_only=True):
+    """The user's tree as one run sees it; made once per run, read-only afterwards.
+
+    `files` are paths relative to `root` (tracked, plus untracked-not-ignored, without deleted
+    ones). `git` is a prepared `.git` folder to be copied into each workspace: detached at the
+    commit, own index and refs, origin without credentials, and objects by an alternates file;
+    `objects` is the absolute path of the user's object folder that the alternates name.
+    """
+
+    root: Path
+    files: tuple[str, ...]
+    git: Path | None
+    objects: Path | None
+
+
+class JobSpec(Struct, frozen=True, kw_only=True):
+    """One attempt of one job with every variable expanded.
+
+    `env` is the job's whole environment (file variables hold paths, see `files`); `files` maps a
+    name to the content that must lie beside the workspace at `{tmp}/NAME` before the script, where
+    `{tmp}` is `<project dir>.tmp` as in GitLab Runner; `project_path` is `group/name`.
+    `image` is None for the shell. `pull_policy` is the effective list.
+    """
+
+    run: str
+    job: str
+    attempt: int
+    env: Mapping[str, str]
+    files: Mapping[str, str]
+    project_path: str
+    image: Image | None = None
+    pull_policy: tuple[str, ...] = ("if-not-present",)
+    masked: frozenset[str] = frozenset()
+
+
+class Selection(Struct, frozen=True, kw_only=True):
+    """Which files to take out of a workspace, in GitLab Runner's doublestar dialect."""
+
+    paths: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    untracked: bool = False
+
+
+class Exit(Struct, frozen=True, kw_only=True):
+    """How one script ended. `code` is None when it was stopped or never ran.
+
+    `failure` is None for exit 0; `message` says what happened when it was not the script's doing.
+    """
+
+    code: int | None
+    failure: FailureReason | None = None
+    message: str | None = None
+
+
+Sink = Callable[[bytes], None]
+"""Takes raw output as it comes, in any cut; masking and lines are made behind it."""
+
+
+class Session(Protocol):
+    """The place of one job attempt. Every method may raise `ExecutorError`."""
+
+    @property
+    def project_dir(self) -> str:
+        """`CI_PROJECT_DIR` as the job sees it."""
+        ...
+
+    def put(self, snapshot: Snapshot, artifacts: Sequence[Path]) -> None:
+        """Lay out the workspace: the snapshot, then each artifact tree over it, in order."""
+        ...
+
+    def run(self, script: str, sink: Sink, stop: Stop) -> Exit:
+        """Run one generated script in the job's shell, in the project dir, its output to `sink`.
+
+        `script` is text from `script.py`, fed so that commands in it read an empty stdin. Files
+        left by an earlier `run` of the session are there; processes and exports are not. When
+        `stop` is requested the script's whole process tree is ended.
+        """
+        ...
+
+    def collect(self, selection: Selection, into: Path) -> tuple[int, tuple[str, ...]]:
+        """Copy the selected files to the tree `into`; (files taken, patterns that match nothing).
+
+        Never follows a symlink out of the workspace, never writes outside `into`.
+        """
+        ...
+
+    def close(self) -> None:
+        """Remove all that the session made; idempotent; never raises."""
+        ...
+
+
+class Executor(Protocol):
+    """A kind of place. `open` may be called from several threads at once."""
+
+    def open(self, spec: JobSpec, note: Callable[[str], None]) -> Session:
+        """Prepare the place (pull the image, create the container); `note` tells the user."""
+        ...
+
+    def close(self) -> None:
+        """Remove all that the executor made in this run; idempotent; never raises."""
+        ...
+
+
+class ExecutorError(Exception):
+    """The place failed, not the script: a missing image, a dead engine, a full disk.
+
+    `reason` is a `runner_system_failure` unless said otherwise; the text is one clear sentence.
+    """
+
+    def __init__(
+        self, message: str, failure: FailureReason = FailureReason.RUNNER_SYSTEM_FAILURE
+    ) -> None:
+        super().__init__(message)
+        self.failure = failure

@@ -1,0 +1,101 @@
+"""What happens during a run: the only output of `execute/`, the only input of `report/`.
+
+Times are seconds since the run began (monotonic); `at` is wall-clock time, ISO 8601 in UTC.
+"""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Status(StrEnum):
+    """GitLab's statuses of a job, a stage or a pipeline."""
+
+    CREATED = "created"
+    WAITING_FOR_RESOURCE = "waiting_for_resource"
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCESS = "success"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    SKIPPED = "skipped"
+    MANUAL = "manual"
+    SCHEDULED = "scheduled"
+
+
+class FailureReason(StrEnum):
+    """`retry:when` names, as GitLab documents them."""
+
+    SCRIPT_FAILURE = "script_failure"
+    RUNNER_SYSTEM_FAILURE = "runner_system_failure"
+    STUCK_OR_TIMEOUT_FAILURE = "stuck_or_timeout_failure"
+    JOB_EXECUTION_TIMEOUT = "job_execution_timeout"
+    API_FAILURE = "api_failure"
+    UNKNOWN_FAILURE = "unknown_failure"
+
+
+class Event(Struct, frozen=True, kw_only=True, tag_field="event"):
+    time: float = 0.0
+
+
+class RunStarted(Event, frozen=True, kw_only=True, tag="run_started"):
+    run: str
+    at: str
+    jobs: tuple[str, ...]
+    ref: str
+    sha: str
+
+
+class JobStarted(Event, frozen=True, kw_only=True, tag="job_started"):
+    job: str
+    stage: str
+    runs: str
+    image: str | None = None
+    attempt: int = 1
+
+
+class JobOutput(Event, frozen=True, kw_only=True, tag="job_output"):
+    """One line of a job's log, already masked, without its line end."""
+
+    job: str
+    line: str
+
+
+class JobNote(Event, frozen=True, kw_only=True, tag="job_note"):
+    """Something homeport itself says about a job (a warning, a pulled image, a fetched artifact)."""
+
+    job: str
+    message: str
+    warning: bool = False
+
+
+class JobRetried(Event, frozen=True, kw_only=True, tag="job_retried"):
+    job: str
+    attempt: int
+    reason: str
+
+
+class JobFinished(Event, frozen=True, kw_only=True, tag="job_finished"):
+    """`status` is final. `allowed` marks a failure that does not count; `reason` is for people."""
+
+    job: str
+    stage: str
+    status: Status
+    allowed: bool = False
+    exit_code: int | None = None
+    failure_reason: FailureReason | None = None
+    reason: str | None = None
+    duration: float | None = None
+    coverage: str | None = None
+    log: str | None = None
+
+
+class RunFinished(Event, frozen=True, kw_only=True, tag="run_finished"):
+    """`blocked` are the manual jobs that a pipeline with status `manual` waits for."""
+
+    run: str
+    status: Status
+    at: str
+    warnings: bool = False
+    blocked: tuple[str, ...] = ()
+    stages: dict[str, Status] = {}

@@ -1,0 +1,89 @@
+"""What will be run: pure data, printable, testable without an executor.
+
+Made by `plan/`, carried out by `execute/`. Values that may depend on dotenv variables of other jobs
+(image, services, environment url, cache keys, variables) are kept unexpanded here and expanded by
+a pure step when the job starts.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from msgspec import Struct
+
+from homeport.pipeline.model.config import (
+    AllowFailure,
+    Artifacts,
+    Cache,
+    Image,
+    Retry,
+    Service,
+    When,
+)
+
+
+class Runs(StrEnum):
+    """Where a job runs: on the host's shell, in a container, or not at all (with a reason)."""
+
+    SHELL = "shell"
+    CONTAINER = "container"
+    NOWHERE = "not-run"
+
+
+class ScopedVariable(Struct, frozen=True, kw_only=True):
+    """A variable in precedence order (later wins): `raw` is not expanded, `masked` is never shown,
+    `file` means that the value goes into a file and the variable holds its path."""
+
+    key: str
+    value: str
+    raw: bool = False
+    masked: bool = False
+    file: bool = False
+
+
+class JobPlan(Struct, frozen=True, kw_only=True):
+    """One job, ready for an executor.
+
+    `needs` is None for stage ordering. `dependencies` are names of jobs of this plan (or of an
+    earlier run) whose artifacts are put into the workspace first, in that order.
+    `not_run` says why a job with `runs = not-run` does not run here. `timeout` is in seconds.
+    """
+
+    name: str
+    stage: str
+    runs: Runs
+    group: str = ""
+    not_run: str | None = None
+    image: Image | None = None
+    services: tuple[Service, ...] = ()
+    variables: tuple[ScopedVariable, ...] = ()
+    before_script: tuple[str, ...] = ()
+    script: tuple[str, ...] = ()
+    after_script: tuple[str, ...] = ()
+    when: When = When.ON_SUCCESS
+    start_in: float | None = None
+    allow_failure: AllowFailure = AllowFailure(allowed=False)
+    needs: tuple[str, ...] | None = None
+    dependencies: tuple[str, ...] = ()
+    artifacts: Artifacts | None = None
+    cache: tuple[Cache, ...] = ()
+    retry: Retry = Retry()
+    timeout: float = 3600.0
+    coverage: str | None = None
+    resource_group: str | None = None
+    interruptible: bool = False
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """All jobs in stage order. `project_path` is `group/name`; `root` the user's working tree.
+
+    `sha` is the commit that workspaces are detached at; `ref` its branch or tag.
+    """
+
+    stages: tuple[str, ...]
+    jobs: tuple[JobPlan, ...]
+    root: str
+    sha: str
+    ref: str
+    project_path: str
+    name: str | None = None
+    auto_cancel: Mapping[str, str] = {}
