@@ -91,7 +91,7 @@ class MissingError(HomeportError):
     exit_code = ExitCode.ENVIRONMENT
 
 
-class Interrupted(HomeportError):
+class InterruptedRunError(HomeportError):
     """The user stopped the command: exit 130."""
 
     exit_code = ExitCode.INTERRUPTED

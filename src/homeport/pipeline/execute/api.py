@@ -12,7 +12,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from homeport.pipeline.model.config import Image
-from homeport.pipeline.model.event import FailureReason
+from homeport.pipeline.model.event import FailureReason, Status
 
 
 class Stop:
@@ -77,6 +77,23 @@ class JobSpec(Struct, frozen=True, kw_only=True):
     image: Image | None = None
     pull_policy: tuple[str, ...] = ("if-not-present",)
     masked: frozenset[str] = frozenset()
+
+
+class JobResult(Struct, frozen=True, kw_only=True):
+    """How one attempt of a job ended; `status` is success, failed or canceled.
+
+    `message` is for people and set when the failure was not simply the script's exit status.
+    `dotenv` are the variables that its dotenv report hands to later jobs.
+    """
+
+    status: Status
+    exit_code: int | None = None
+    failure: FailureReason | None = None
+    message: str | None = None
+    duration: float = 0.0
+    coverage: str | None = None
+    log: str | None = None
+    dotenv: Mapping[str, str] = {}
 
 
 class Selection(Struct, frozen=True, kw_only=True):

@@ -128,7 +128,7 @@ class Policy(Struct, frozen=True, kw_only=True):
 
 
 class Parallel(Struct, frozen=True, kw_only=True):
-    """`parallel: N` (total), or `parallel:matrix` (matrix: variable → values, one map per entry)."""
+    """`parallel: N` (total), or `parallel:matrix` (one map of variable → values per entry)."""
 
     total: int | None = None
     matrix: tuple[Mapping[str, tuple[str, ...]], ...] = ()

@@ -74,7 +74,7 @@ class Reference(Struct, frozen=True):
 
 
 Value = Any
-"""None | bool | int | float | str | Symbol | Map | Seq | Reference (recursive, so not spelt out)."""
+"""None | bool | int | float | str | Symbol | Map | Seq | Reference; recursive, not spelt out."""
 
 
 class Document(Struct, frozen=True, kw_only=True):

@@ -62,7 +62,7 @@ class JobOutput(Event, frozen=True, kw_only=True, tag="job_output"):
 
 
 class JobNote(Event, frozen=True, kw_only=True, tag="job_note"):
-    """Something homeport itself says about a job (a warning, a pulled image, a fetched artifact)."""
+    """Something homeport itself says about a job: a warning, a pulled image, an artifact."""
 
     job: str
     message: str
