@@ -55,10 +55,12 @@ class JobStarted(Event, frozen=True, kw_only=True, tag="job_started"):
 
 
 class JobOutput(Event, frozen=True, kw_only=True, tag="job_output"):
-    """One line of a job's log, already masked, without its line end."""
+    """Consecutive lines of a job's log, already masked, without their line ends.
+
+    A batch: output is the hot path, and one event a line would cost more than the line."""
 
     job: str
-    line: str
+    lines: tuple[str, ...]
 
 
 class JobNote(Event, frozen=True, kw_only=True, tag="job_note"):
