@@ -4,6 +4,10 @@ A repository is untrusted: its own configuration may name commands for hooks, fi
 filters, diff drivers, pagers, transports and credentials. Every call here switches them off.
 """
 
+import os
+import re
+import signal
+import subprocess
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +21,7 @@ _CONFIG = (
     "core.untrackedCache=false",
     "core.pager=cat",
     "core.quotePath=false",
-    "core.alternateRefsCommand=",
+    "core.alternateRefsCommand=true",
     "diff.external=",
     "log.showSignature=false",
     "protocol.ext.allow=never",
@@ -71,7 +75,7 @@ class Git:
     """
 
     def __init__(self, root: str | Path, *, trusted: bool = False) -> None:
-        self.root = Path(root)
+        self.root = Path(root).absolute()
         self._trusted = trusted
 
     def run(
@@ -148,8 +152,6 @@ class Git:
     def _environment(
         self, extra: Mapping[str, str], command: str, overrides: Mapping[str, str]
     ) -> dict[str, str]:
-        import os
-
         env = {
             key: value
             for key, value in os.environ.items()
@@ -158,7 +160,7 @@ class Git:
         env.update(_SAFE_ENV)
         env.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
         env["GIT_ALLOW_PROTOCOL"] = "https:http:ssh:file" if command in _NETWORK else "none"
-        if (self.root / ".git").exists():
+        if "GIT_DIR" not in extra and (self.root / ".git").exists():
             # core.worktree of a hostile repository could name any folder of the machine.
             env["GIT_WORK_TREE"] = str(self.root)
         # Not by -c: a filter's name may hold "=".
@@ -211,8 +213,6 @@ def _overrides(config: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
 def _spawn(
     argv: list[str], cwd: Path, env: dict[str, str], stdin: bytes | None, timeout: float
 ) -> tuple[int, bytes, bytes]:
-    import subprocess
-
     try:
         # A session of its own has no terminal, so nothing git starts can ask a question there.
         process: subprocess.Popen[bytes] = subprocess.Popen(
@@ -249,9 +249,6 @@ def _spawn(
 
 
 def _end(group: int) -> None:
-    import os
-    import signal
-
     try:
         os.killpg(group, signal.SIGKILL)
     except ProcessLookupError:
@@ -268,8 +265,6 @@ def _close(pipe: IO[bytes] | None) -> None:
 
 
 def _complaint(args: tuple[str, ...], err: bytes, code: int) -> str:
-    import re
-
     lines = [line.strip() for line in err.decode("utf-8", "replace").splitlines() if line.strip()]
     named = [line for line in lines if line.startswith(("fatal:", "error:"))]
     last = (named or lines or [f"exit status {code}"])[-1]
