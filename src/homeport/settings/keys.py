@@ -1,0 +1,80 @@
+"""Every settings key: its type, and whether a repository's own file may set it."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from homeport.settings.model import (
+    ExecutorChoice,
+    PullPolicy,
+    SettingsVariable,
+    ShellChoice,
+    TagRuns,
+)
+
+Text = Annotated[str, Meta(min_length=1)]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Device = Annotated[str, Meta(pattern=r"^/[^:]*(:/[^:]*(:[rwm]{1,3})?)?$")]
+Volume = Annotated[str, Meta(pattern=r"^/[^:]*:/[^:]*(:(ro|rw))?$")]
+Size = Annotated[str, Meta(pattern=r"^[0-9]+ ?([KMGT]i?B?|B)?$")]
+
+
+class TagImage(Struct, frozen=True, forbid_unknown_fields=True):
+    image: Text
+
+
+class VariableTable(SettingsVariable, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`NAME = { value = "…", masked = true }`; a plain string is the short form."""
+
+
+class Key(Struct, frozen=True):
+    """One key. `table` keys hold one value of `type` for each name that the user chose."""
+
+    type: Any
+    repository: bool = True
+    table: bool = False
+
+
+KEYS: Mapping[str, Key] = {
+    "default_image": Key(Text),
+    "executor": Key(ExecutorChoice),
+    "shell": Key(ShellChoice),
+    "concurrency": Key(Annotated[int, Meta(ge=1, le=1024)]),
+    "pull_policy": Key(PullPolicy | tuple[PullPolicy, ...]),
+    "pass_env": Key(tuple[Name, ...], repository=False),
+    "masked": Key(frozenset[Name]),
+    "engine": Key(Text, repository=False),
+    "keep_runs": Key(Annotated[int, Meta(ge=1)], repository=False),
+    "keep_size": Key(Annotated[int, Meta(ge=0)] | Size, repository=False),
+    "container.privileged": Key(bool, repository=False),
+    "container.devices": Key(tuple[Device, ...], repository=False),
+    "container.volumes": Key(tuple[Volume, ...], repository=False),
+    "container.ssh_agent": Key(bool, repository=False),
+    "variables": Key(str | VariableTable, table=True),
+    "tags": Key(TagRuns | TagImage, table=True),
+}
+
+LISTS = frozenset(
+    ("pull_policy", "pass_env", "masked", "container.devices", "container.volumes"),
+)
+
+ENVIRONMENT: Mapping[str, str] = {
+    "HOMEPORT_" + name.upper().replace(".", "_"): name
+    for name, key in KEYS.items()
+    if not key.table
+}
+"""Environment variable → key; lists are separated by commas."""
+
+VARIABLE_PREFIX = "HOMEPORT_VARIABLE_"
+"""`HOMEPORT_VARIABLE_NAME=value` sets the pipeline variable NAME."""
+
+UNITS = {"": 1, "B": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
+
+
+def size_in_bytes(text: str | int) -> int:
+    """Bytes from `1048576`, `500MB` or `2 GiB`; every unit is a power of 1024."""
+    if isinstance(text, int):
+        return text
+    digits = text.rstrip("KMGTiB ")
+    return int(digits) * UNITS[text[len(digits) :].strip()[:1]]

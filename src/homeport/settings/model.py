@@ -1,0 +1,103 @@
+"""The settings as values (docs/reference/settings.md)."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from msgspec import Struct
+
+SECRET_WORDS = ("TOKEN", "PASSWORD", "SECRET", "PRIVATE_KEY")
+
+
+class ExecutorChoice(StrEnum):
+    """AUTO: a job with an image runs in a container, one without in the shell."""
+
+    AUTO = "auto"
+    SHELL = "shell"
+    CONTAINER = "container"
+
+
+class ShellChoice(StrEnum):
+    """AUTO: bash where there is one, else sh, as GitLab Runner chooses."""
+
+    AUTO = "auto"
+    BASH = "bash"
+    SH = "sh"
+
+
+class PullPolicy(StrEnum):
+    """GitLab Runner's pull policies."""
+
+    ALWAYS = "always"
+    IF_NOT_PRESENT = "if-not-present"
+    NEVER = "never"
+
+
+class TagRuns(StrEnum):
+    SHELL = "shell"
+    CONTAINER = "container"
+    NOT_RUN = "not-run"
+
+
+class TagRule(Struct, frozen=True, kw_only=True):
+    """What a job with a tag becomes: `image` is for jobs that name none themselves."""
+
+    runs: TagRuns
+    image: str | None = None
+
+
+class SettingsVariable(Struct, frozen=True, kw_only=True):
+    """A variable from outside the pipeline file, like GitLab's project variables.
+
+    `expand` False keeps `$` literal; `file` puts the value into a file whose path the job sees.
+    """
+
+    value: str
+    expand: bool = True
+    masked: bool = False
+    file: bool = False
+
+
+class ContainerSettings(Struct, frozen=True, kw_only=True):
+    """What a job's container is granted beyond its image; never from the repository.
+
+    `devices` are `HOST[:CONTAINER[:rwm]]`, `volumes` are `HOST:CONTAINER[:ro]`.
+    """
+
+    privileged: bool = False
+    devices: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    ssh_agent: bool = False
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """All settings of one command.
+
+    `concurrency` is the number of jobs at once, `keep_runs` a count of runs and `keep_size` bytes,
+    both per repository. `pull_policy` empty leaves the job's own. `engine` is an address
+    (`unix:///path`, `tcp://host:port`); None is to look for one. `origin` names, for every dotted
+    key that was set, the place that set it: `file:line`, an environment variable or a flag.
+    """
+
+    default_image: str | None = None
+    executor: ExecutorChoice = ExecutorChoice.AUTO
+    shell: ShellChoice = ShellChoice.AUTO
+    concurrency: int = 1
+    pull_policy: tuple[PullPolicy, ...] = ()
+    pass_env: tuple[str, ...] = ()
+    masked: frozenset[str] = frozenset()
+    engine: str | None = None
+    keep_runs: int = 20
+    keep_size: int = 2 * 1024**3
+    variables: Mapping[str, SettingsVariable] = {}
+    tags: Mapping[str, TagRule] = {}
+    container: ContainerSettings = ContainerSettings()
+    origin: Mapping[str, str] = {}
+
+    def masks(self, name: str) -> bool:
+        """Whether the value of a variable that the user gave, or passed on, is a secret."""
+        variable = self.variables.get(name)
+        return (
+            name in self.masked
+            or (variable is not None and variable.masked)
+            or any(word in name.upper() for word in SECRET_WORDS)
+        )
