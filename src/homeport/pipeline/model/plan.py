@@ -45,6 +45,8 @@ class JobPlan(Struct, frozen=True, kw_only=True):
 
     `needs` is None for stage ordering. `dependencies` are names of jobs of this plan (or of an
     earlier run) whose artifacts are put into the workspace first, in that order.
+    `variables` is everything written in or for the pipeline; `overrides` come from the user and win
+    over the dotenv variables that go in between when the job starts.
     `not_run` says why a job with `runs = not-run` does not run here. `timeout` is in seconds.
     """
 
@@ -56,6 +58,7 @@ class JobPlan(Struct, frozen=True, kw_only=True):
     image: Image | None = None
     services: tuple[Service, ...] = ()
     variables: tuple[ScopedVariable, ...] = ()
+    overrides: tuple[ScopedVariable, ...] = ()
     before_script: tuple[str, ...] = ()
     script: tuple[str, ...] = ()
     after_script: tuple[str, ...] = ()

@@ -1,0 +1,118 @@
+"""`homeport list`: the jobs of the pipeline, in order, and on request those left out and why."""
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from homeport.cli.options import Commands, add_json_option, add_parser, add_source_options
+
+if TYPE_CHECKING:
+    from homeport.pipeline.model.pipeline import Pipeline, PipelineJob
+
+EXAMPLES = """\
+  homeport list                     the jobs that a push of the current branch would create
+  homeport list --all               also the jobs left out, with the reason
+  homeport list --branch main       as if main had been pushed
+  homeport list --json | jq -r '.jobs[].name'
+"""
+
+
+def add_command(commands: Commands) -> None:
+    parser = add_parser(
+        commands,
+        "list",
+        main,
+        summary="List the jobs of the pipeline, in the order of their stages.",
+        examples=EXAMPLES,
+    )
+    parser.add_argument(
+        "-a", "--all", action="store_true", help="also the jobs left out, and the reason"
+    )
+    parser.add_argument("--names", action="store_true", help="print job names alone, one a line")
+    add_json_option(parser, "the jobs")
+    add_source_options(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    from homeport.cli.output import print_json
+    from homeport.cli.source import evaluate_for, finish
+
+    evaluation = evaluate_for(args)
+    pipeline = evaluation.pipeline
+    jobs = [*pipeline.jobs, *(pipeline.excluded if args.all else ())]
+    if args.names:
+        sys.stdout.write("".join(f"{job.name}\n" for job in jobs if job.name.isprintable()))
+    elif args.json:
+        print_json(_as_json(pipeline, jobs))
+    elif jobs:
+        _print(jobs, reasons=args.all)
+    return finish(evaluation, args)
+
+
+def _print(jobs: "list[PipelineJob]", *, reasons: bool) -> None:
+    from homeport.cli.output import print_table
+
+    head = ["STAGE", "JOB", "WHEN", "NEEDS"]
+    rows = [[job.stage, job.name, _when(job), _needs(job)] for job in jobs]
+    if reasons:
+        head.append("WHY")
+        rows = [[*row, job.decision.reason] for row, job in zip(rows, jobs, strict=True)]
+    print_table(head, rows)
+
+
+def _when(job: "PipelineJob") -> str:
+    if job.decision.verdict.value != "in":
+        return job.decision.verdict.value
+    words = [job.when.value]
+    if job.allow_failure.allowed or job.allow_failure.exit_codes:
+        words.append("(may fail)")
+    return " ".join(words)
+
+
+def _needs(job: "PipelineJob") -> str:
+    if job.needs is None:
+        return ""
+    return ", ".join(need.job for need in job.needs) or "[]"
+
+
+def _as_json(pipeline: "Pipeline", jobs: "list[PipelineJob]") -> dict[str, Any]:
+    return {
+        "workflow": {
+            "verdict": pipeline.workflow.verdict.value,
+            "reason": pipeline.workflow.reason,
+        },
+        "name": pipeline.name,
+        "stages": list(pipeline.stages),
+        "jobs": [_job_json(job) for job in jobs],
+        "missing_includes": [_missing_json(missing) for missing in pipeline.missing],
+    }
+
+
+def _job_json(job: "PipelineJob") -> dict[str, Any]:
+    return {
+        "name": job.name,
+        "group": job.group,
+        "stage": job.stage,
+        "verdict": job.decision.verdict.value,
+        "reason": job.decision.reason,
+        "when": job.when.value,
+        "allow_failure": job.allow_failure.allowed,
+        "allow_failure_exit_codes": list(job.allow_failure.exit_codes),
+        "needs": None if job.needs is None else [need.job for need in job.needs],
+        "dependencies": list(job.dependencies),
+        "image": job.job.image.name if job.job.image else None,
+        "tags": list(job.job.tags),
+        "unresolved": list(job.unresolved),
+        "span": str(job.job.span) if job.job.span else None,
+    }
+
+
+def _missing_json(missing: Any) -> dict[str, Any]:
+    return {
+        "kind": missing.kind,
+        "location": missing.location,
+        "project": missing.project,
+        "ref": missing.ref,
+        "span": str(missing.span) if missing.span else None,
+        "reason": missing.reason,
+    }

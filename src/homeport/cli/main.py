@@ -1,0 +1,86 @@
+"""The parser of the whole command line, and the one boundary that turns errors into words.
+
+Nothing heavy is imported before a command is known: `homeport --version` costs little more than
+argparse (tests/unit/cli/test_startup.py pins the modules).
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from homeport import __version__
+from homeport.cli import completion, explain, lint, list_, render, run
+
+EPILOG = """\
+examples:
+  homeport run                    run the whole pipeline, here, now
+  homeport run build 'test:*'     run some jobs
+  homeport run deploy --needs     a job and all that it needs
+  homeport list --all             every job, also those left out, and why
+  homeport explain deploy         which rule matched, with which values
+  homeport lint                   all problems at once, in GitLab's words
+
+exit status: 0 done, 1 the pipeline failed, 2 wrong usage or a broken file,
+3 the environment lacks something, 130 interrupted
+"""
+
+INTERNAL = 70
+"""`EX_SOFTWARE`: a defect of homeport itself."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with every command."""
+    parser = argparse.ArgumentParser(
+        prog="homeport",
+        description="Run GitLab CI pipelines on your own machine.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"homeport {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for module in (run, list_, lint, render, explain, completion):
+        module.add_command(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the process's exit status."""
+    try:
+        args = build_parser().parse_args(argv)
+    except BrokenPipeError:
+        return _reader_left()
+    try:
+        status = args.main(args)
+        sys.stdout.flush()
+        return int(status)
+    except KeyboardInterrupt:
+        print("homeport: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return _reader_left()
+    except Exception as error:  # noqa: BLE001 - the boundary: nothing passes it as a traceback
+        return _report(error)
+
+
+def _reader_left() -> int:
+    """Whoever read our output has gone: leave without a word, as other filters do."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+
+
+def _report(error: Exception) -> int:
+    from homeport.cli.output import print_problems
+    from homeport.errors import HomeportError
+
+    if isinstance(error, HomeportError):
+        print_problems(error.problems)
+        return int(error.exit_code)
+    if os.environ.get("HOMEPORT_DEBUG"):
+        raise error
+    print(
+        f"homeport: internal error: {type(error).__name__}: {error}\n"
+        "  this is a defect of homeport; HOMEPORT_DEBUG=1 shows where it happened",
+        file=sys.stderr,
+    )
+    return INTERNAL

@@ -1,0 +1,77 @@
+"""Arguments that several commands share."""
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+Commands = Any
+"""argparse's subparsers action, whose type is private to argparse."""
+
+
+def add_parser(
+    commands: Commands,
+    name: str,
+    main: Callable[[argparse.Namespace], int],
+    *,
+    summary: str,
+    examples: str,
+) -> argparse.ArgumentParser:
+    """A command's parser with a summary, examples and its entry point."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary[0].lower() + summary[1:].rstrip("."),
+        description=summary,
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(main=main)
+    return parser
+
+
+def add_source_options(parser: argparse.ArgumentParser) -> None:
+    """Where the pipeline comes from, and what it is evaluated with."""
+    group = parser.add_argument_group("the pipeline")
+    group.add_argument(
+        "-C",
+        "--directory",
+        metavar="DIR",
+        default=".",
+        help="the repository, or a folder in it (default: the current folder)",
+    )
+    group.add_argument(
+        "-f",
+        "--file",
+        metavar="FILE",
+        help="the CI file, relative to the repository's root (default: .gitlab-ci.yml)",
+    )
+    group.add_argument(
+        "--variable",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="set a variable, over those of the file; may be repeated",
+    )
+    group.add_argument(
+        "--branch",
+        metavar="NAME",
+        help="evaluate as a push to this branch (default: as checked out)",
+    )
+    group.add_argument("--tag", metavar="NAME", help="evaluate as a push of this tag")
+    group.add_argument(
+        "--strict",
+        action="store_true",
+        help="an include that cannot be reached is an error, not a note",
+    )
+
+
+def add_json_option(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("--json", action="store_true", help=f"print {what} as JSON")
+
+
+def add_job_argument(parser: argparse.ArgumentParser, *, nargs: str | None, text: str) -> None:
+    """A job name that the shell completes."""
+    action = parser.add_argument("job", metavar="JOB", nargs=nargs, help=text)
+    action.complete = {  # type: ignore[attr-defined]
+        "bash": "_homeport_jobs",
+        "zsh": "_homeport_jobs",
+    }

@@ -1,0 +1,76 @@
+"""How commands print: problems on stderr, tables and JSON on stdout."""
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TextIO
+
+from homeport.errors import Problem, Severity
+
+COLOURS = {"error": "31", "warning": "33", "note": "36", "dim": "2", "bold": "1", "green": "32"}
+
+
+def wants_colour(stream: TextIO) -> bool:
+    """Colours only on a terminal, and never against NO_COLOR (no-color.org) or TERM=dumb."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return stream.isatty()
+
+
+def paint(text: str, colour: str, *, on: bool) -> str:
+    return f"\033[{COLOURS[colour]}m{text}\033[0m" if on else text
+
+
+def printable(text: str) -> str:
+    """`text` with control characters shown instead of sent to the terminal."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
+def print_problems(problems: Iterable[Problem], stream: TextIO | None = None) -> None:
+    """Each problem with its place, the includes that led there, and what to do."""
+    stream = stream or sys.stderr
+    colour = wants_colour(stream)
+    for problem in problems:
+        word = paint(f"{problem.severity.value}:", problem.severity.value, on=colour)
+        place = f"{problem.span}: " if problem.span else ""
+        print(f"{place}{word} {printable(problem.message)}", file=stream)
+        for span in problem.included_from:
+            print(f"  included from {span}", file=stream)
+        if problem.hint:
+            print(f"  {printable(problem.hint)}", file=stream)
+
+
+def has_errors(problems: Iterable[Problem]) -> bool:
+    return any(problem.severity is Severity.ERROR for problem in problems)
+
+
+def print_json(value: object) -> None:
+    """One JSON document alone on stdout, whole on a pipe of any size."""
+    import msgspec
+
+    data = msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Columns padded to their widest cell; the last one is left ragged."""
+    shown = [[printable(cell) for cell in row] for row in rows]
+    widths = [
+        max([len(title), *(len(row[column]) for row in shown)]) for column, title in enumerate(head)
+    ]
+    colour = wants_colour(sys.stdout)
+    lines = [paint(_line(head, widths), "bold", on=colour)]
+    lines += [_line(row, widths) for row in shown]
+    print("\n".join(lines))
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
+    return "  ".join(padded).rstrip()

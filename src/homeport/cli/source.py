@@ -1,0 +1,114 @@
+"""From arguments to an evaluated pipeline, and from its missing includes to an exit status."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from homeport.errors import ExitCode, Problem, Severity, UsageError
+
+if TYPE_CHECKING:
+    from homeport.pipeline.flow import Evaluation
+    from homeport.pipeline.model.pipeline import Pipeline
+    from homeport.settings.model import Settings
+
+
+def evaluate_for(args: argparse.Namespace) -> "Evaluation":
+    """Evaluate the pipeline that the arguments name; raises with every error of the file."""
+    from homeport.pipeline.flow import Request, evaluate_pipeline
+
+    root = find_repository(args.directory)
+    settings = settings_for(root)
+    request = Request(
+        root=root,
+        file=args.file or ".gitlab-ci.yml",
+        branch=args.branch,
+        tag=args.tag,
+        variables={**settings.pipeline.variables, **parse_variables(args.variable)},
+        masked=frozenset(settings.pipeline.masked),
+    )
+    return evaluate_pipeline(request)
+
+
+def find_repository(directory: str) -> Path:
+    """The root of the working tree that holds `directory`."""
+    from homeport.lib.git import find_root
+
+    start = Path(directory)
+    if not start.is_dir():
+        raise UsageError.of(f"{directory} is not a folder", code="no-folder")
+    root = find_root(start)
+    if root is None:
+        raise UsageError.of(
+            f"{start.resolve()} is not in a git repository",
+            code="no-repository",
+            hint="run homeport inside a repository, or name one with -C DIR",
+        )
+    return root
+
+
+def settings_for(root: Path) -> "Settings":
+    import os
+
+    from homeport.settings.load import load_settings
+
+    return load_settings(root, os.environ)
+
+
+def parse_variables(pairs: list[str]) -> dict[str, str]:
+    """`--variable KEY=VALUE`, in order."""
+    variables = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.replace("_", "a").isalnum() or key[0].isdigit():
+            raise UsageError.of(
+                f"--variable {key}: not of the form KEY=VALUE",
+                code="bad-variable",
+                hint="KEY has letters, digits and _, and does not start with a digit",
+            )
+        variables[key] = value
+    return variables
+
+
+def missing_problems(pipeline: "Pipeline", *, strict: bool) -> tuple[Problem, ...]:
+    """One problem per include that could not be reached; an error under `strict`."""
+    return tuple(
+        Problem(
+            code="include-unreachable",
+            severity=Severity.ERROR if strict else Severity.WARNING,
+            message=f"include {describe_missing(missing)} was not read: {missing.reason}",
+            span=missing.span,
+        )
+        for missing in pipeline.missing
+    )
+
+
+def describe_missing(missing: object) -> str:
+    from homeport.pipeline.model.config import MissingInclude
+
+    assert isinstance(missing, MissingInclude)  # noqa: S101 - narrows the type
+    words = f"{missing.kind} {missing.location}"
+    if missing.project:
+        words += f" of {missing.project}"
+    return f"{words} at {missing.ref}" if missing.ref else words
+
+
+def strictly(status: ExitCode, *, missing: bool, strict: bool) -> ExitCode:
+    """The exit status once unreachable includes are taken into account."""
+    if not missing:
+        return status
+    if strict:
+        return ExitCode.USAGE
+    return ExitCode.ENVIRONMENT if status is ExitCode.OK else status
+
+
+def finish(evaluation: "Evaluation", args: argparse.Namespace) -> ExitCode:
+    """Say on stderr what the reader of the result should know; the command's exit status."""
+    from homeport.cli.output import has_errors, print_problems
+
+    problems = (
+        *evaluation.pipeline.problems,
+        *missing_problems(evaluation.pipeline, strict=args.strict),
+    )
+    print_problems(problems)
+    status = ExitCode.USAGE if has_errors(evaluation.pipeline.problems) else ExitCode.OK
+    return strictly(status, missing=bool(evaluation.pipeline.missing), strict=args.strict)

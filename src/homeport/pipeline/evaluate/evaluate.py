@@ -1,0 +1,141 @@
+"""The whole evaluation, in GitLab's order: workflow, then each job, then needs.
+
+Source: GitLab's "CI/CD pipelines" and CI/CD YAML reference; the messages are those of pipeline
+creation.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from homeport.pipeline.variables.expand import expand
+from homeport.pipeline.variables.predefined import pipeline_variables
+
+from homeport.errors import Problem, Severity
+from homeport.pipeline.evaluate.jobs import Setting, build_jobs
+from homeport.pipeline.evaluate.matrix import Expansion
+from homeport.pipeline.evaluate.needs import settle_needs
+from homeport.pipeline.evaluate.rules import RuleBook
+from homeport.pipeline.model.config import Config, Variable, When
+from homeport.pipeline.model.pipeline import Decision, Pipeline, PipelineJob, Verdict
+from homeport.pipeline.model.trigger import Facts, Trigger
+
+MAX_NAME = 255
+EDGES = frozenset((".pre", ".post"))
+NO_JOBS = (
+    "Pipeline will not run for the selected trigger. The rules configuration prevented any jobs "
+    "from being added to the pipeline."
+)
+FILTERED = "Pipeline filtered out by workflow rules."
+
+
+def evaluate(config: Config, trigger: Trigger, facts: Facts) -> Pipeline:
+    """The pipeline that GitLab would create; its problems carry what creation would complain of.
+
+    A configuration with errors is not evaluated: check `config.problems` first.
+    """
+    predefined = pipeline_variables(trigger)
+    user = {key: variable.value for key, variable in trigger.variables.items()}
+    rules = RuleBook(facts)
+    workflow, root = _workflow(config, predefined, user, rules)
+    if workflow.verdict is Verdict.OUT:
+        return Pipeline(
+            workflow=workflow,
+            stages=(),
+            jobs=(),
+            variables=root,
+            problems=(*config.problems, _filtered(workflow)),
+            missing=config.missing,
+        )
+    setting = Setting(
+        trigger=trigger,
+        facts=facts,
+        predefined=predefined,
+        root=root,
+        user=user,
+        rules=rules,
+        expansion=Expansion(config.jobs),
+    )
+    included, excluded, problems = _build_all(config, setting)
+    jobs, found = settle_needs(_in_stage_order(included, config.stages))
+    problems += found
+    if not any(job.stage not in EDGES for job in jobs):
+        problems.append(Problem(code="no-jobs", message=NO_JOBS))
+    stages = {job.stage for job in jobs}
+    return Pipeline(
+        workflow=workflow,
+        stages=tuple(stage for stage in config.stages if stage in stages),
+        jobs=jobs,
+        excluded=tuple(excluded),
+        name=_name(config, predefined, root, user),
+        variables=root,
+        problems=(*config.problems, *problems),
+        missing=config.missing,
+    )
+
+
+def _workflow(
+    config: Config, predefined: Mapping[str, str], user: Mapping[str, str], rules: RuleBook
+) -> tuple[Decision, Mapping[str, Variable]]:
+    """The decision of `workflow:rules`, and the global variables with those of its rule."""
+    if config.workflow.rules is None:
+        reason = "there are no workflow rules"
+        return Decision(verdict=Verdict.IN, reason=reason), config.variables
+    context = dict(predefined)
+    context.update((key, variable.value) for key, variable in config.variables.items())
+    context.update(user)
+    outcome = rules.decide(config.workflow.rules, context, When.ALWAYS)
+    if outcome.rule is None or not outcome.rule.variables:
+        return outcome.decision, config.variables
+    return outcome.decision, {**config.variables, **outcome.rule.variables}
+
+
+def _filtered(decision: Decision) -> Problem:
+    return Problem(
+        code="filtered-by-workflow",
+        severity=Severity.NOTE,
+        message=f"{FILTERED} ({decision.reason})",
+        span=decision.span,
+    )
+
+
+def _build_all(
+    config: Config, setting: Setting
+) -> tuple[list[PipelineJob], list[PipelineJob], list[Problem]]:
+    included: list[PipelineJob] = []
+    excluded: list[PipelineJob] = []
+    problems: list[Problem] = []
+    for job in config.jobs.values():
+        for built in build_jobs(job, setting):
+            if isinstance(built, Problem):
+                problems.append(built)
+            elif built.decision.verdict is Verdict.OUT:
+                excluded.append(built)
+            else:
+                included.append(built)
+                if len(built.name) > MAX_NAME:
+                    problems.append(_name_too_long(built))
+    return included, excluded, problems
+
+
+def _name_too_long(job: PipelineJob) -> Problem:
+    return Problem(
+        code="job-name-too-long",
+        message=f"{job.name}: Name is too long (maximum is {MAX_NAME} characters)",
+        span=job.job.span,
+    )
+
+
+def _in_stage_order(jobs: Sequence[PipelineJob], stages: Sequence[str]) -> list[PipelineJob]:
+    order = {stage: index for index, stage in enumerate(stages)}
+    return sorted(jobs, key=lambda job: order.get(job.stage, len(order)))
+
+
+def _name(
+    config: Config,
+    predefined: Mapping[str, str],
+    root: Mapping[str, Variable],
+    user: Mapping[str, str],
+) -> str | None:
+    if config.workflow.name is None:
+        return None
+    values = {**predefined, **{key: variable.value for key, variable in root.items()}, **user}
+    return expand(config.workflow.name, values).strip() or None

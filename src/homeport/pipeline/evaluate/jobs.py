@@ -1,0 +1,184 @@
+"""One configured job → its instances in, or out of, the pipeline, each with its decision."""
+
+from collections.abc import Iterator, Mapping
+
+from homeport.pipeline.variables.predefined import slug
+from msgspec import Struct
+
+from homeport.errors import Problem
+from homeport.pipeline.evaluate.matrix import Expansion, Instance, interpolate_needs
+from homeport.pipeline.evaluate.only_except import decide_only_except
+from homeport.pipeline.evaluate.rules import Outcome, RuleBook
+from homeport.pipeline.model.config import (
+    AllowFailure,
+    CrossNeed,
+    Job,
+    Need,
+    Rule,
+    Variable,
+    When,
+)
+from homeport.pipeline.model.pipeline import Decision, PipelineJob, Verdict
+from homeport.pipeline.model.trigger import Facts, Trigger
+
+FORBIDDEN = AllowFailure(allowed=False)
+ALLOWED = AllowFailure(allowed=True)
+
+
+class Setting(Struct, frozen=True, kw_only=True):
+    """What every job of a pipeline is evaluated against.
+
+    `predefined` and `root` are variables of the whole pipeline, `user` those given from outside,
+    which win; `rules` and `expansion` are shared by all jobs.
+    """
+
+    trigger: Trigger
+    facts: Facts
+    predefined: Mapping[str, str]
+    root: Mapping[str, Variable]
+    user: Mapping[str, str]
+    rules: RuleBook
+    expansion: Expansion
+
+
+def build_jobs(job: Job, setting: Setting) -> Iterator[PipelineJob | Problem]:
+    """The instances of `job`, those that are out too, and the problems found on the way."""
+    expanded = setting.expansion.of(job.name)
+    if expanded is None:
+        yield _build(job, None, job.needs, setting)
+        return
+    said: set[str] = set()
+    for instance in expanded:
+        needs, errors = interpolate_needs(job, instance.variables)
+        for message in errors:
+            if message not in said:
+                said.add(message)
+                yield Problem(code="matrix-expression", message=message, span=job.span)
+        yield _build(job, instance, needs, setting)
+
+
+def _build(
+    job: Job,
+    instance: Instance | None,
+    needs: tuple[Need | CrossNeed, ...] | None,
+    setting: Setting,
+) -> PipelineJob:
+    name = instance.name if instance else job.name
+    outcome = _decide(job, name, instance, setting)
+    rule = outcome.rule
+    if rule is not None and rule.needs:
+        needs = rule.needs
+    own_needs, cross_needs = _split(needs, setting.expansion)
+    dependencies = (
+        setting.expansion.expand_names(job.dependencies) if job.dependencies is not None else ()
+    )
+    interruptible = job.interruptible
+    if rule is not None and rule.interruptible is not None:
+        interruptible = rule.interruptible
+    return PipelineJob(
+        name=name,
+        group=job.name,
+        job=job,
+        stage=job.stage,
+        decision=outcome.decision,
+        when=outcome.when,
+        allow_failure=_allow_failure(job, rule),
+        start_in=_start_in(job, rule),
+        needs=own_needs,
+        cross_needs=cross_needs,
+        dependencies=dependencies,
+        variables=_variables(job, instance, rule),
+        matrix=instance.variables if instance else {},
+        node_index=instance.index if instance else None,
+        node_total=instance.total if instance else None,
+        interruptible=bool(interruptible),
+        unresolved=job.unresolved,
+    )
+
+
+def _decide(job: Job, name: str, instance: Instance | None, setting: Setting) -> Outcome:
+    default = job.when or When.ON_SUCCESS
+    if job.unresolved:
+        reason = f"it names what no known file defines: {'; '.join(job.unresolved)}"
+        decision = Decision(verdict=Verdict.UNRESOLVED, reason=reason, span=job.span)
+        return Outcome(decision=decision, when=default)
+    if job.rules is None and job.only is None and job.except_ is None:
+        decision = Decision(verdict=Verdict.IN, reason="it has no rules, only or except")
+        return Outcome(decision=decision, when=default)
+    variables = _context(job, name, instance, setting)
+    if job.rules is not None:
+        return setting.rules.decide(job.rules, variables, default)
+    decision = decide_only_except(job.only, job.except_, setting.trigger, variables, setting.facts)
+    return Outcome(decision=decision, when=default)
+
+
+def _context(job: Job, name: str, instance: Instance | None, setting: Setting) -> dict[str, str]:
+    """The variables that a job's conditions see; not expanded, as GitLab does not either."""
+    context = dict(setting.predefined)
+    context["CI_JOB_NAME"] = name
+    context["CI_JOB_NAME_SLUG"] = slug(name)
+    context["CI_JOB_STAGE"] = job.stage
+    if instance is not None:
+        context["CI_NODE_INDEX"] = str(instance.index)
+        context["CI_NODE_TOTAL"] = str(instance.total)
+    if job.environment is not None:
+        context["CI_ENVIRONMENT_NAME"] = job.environment.name
+        context["CI_ENVIRONMENT_ACTION"] = job.environment.action
+    for key, variable in inherited(setting.root, job.inherit_variables).items():
+        context[key] = variable.value
+    for key, variable in job.variables.items():
+        context[key] = variable.value
+    if instance is not None:
+        context.update(instance.variables)
+    context.update(setting.user)
+    return context
+
+
+def inherited(
+    root: Mapping[str, Variable], inherit: bool | tuple[str, ...]
+) -> Mapping[str, Variable]:
+    """The global variables that a job takes by `inherit:variables`."""
+    if isinstance(inherit, tuple):
+        return {key: variable for key, variable in root.items() if key in inherit}
+    return root if inherit else {}
+
+
+def _split(
+    needs: tuple[Need | CrossNeed, ...] | None, expansion: Expansion
+) -> tuple[tuple[Need, ...] | None, tuple[CrossNeed, ...]]:
+    if needs is None:
+        return None, ()
+    own: list[Need] = []
+    cross: list[CrossNeed] = []
+    for need in needs:
+        if isinstance(need, Need):
+            own.extend(expansion.expand_need(need))
+        else:
+            cross.append(need)
+    return tuple(own), tuple(cross)
+
+
+def _allow_failure(job: Job, rule: Rule | None) -> AllowFailure:
+    """A rule's word, else the job's, else: a job that is manual by itself may fail."""
+    if rule is not None and rule.allow_failure is not None:
+        return rule.allow_failure
+    if job.allow_failure is not None:
+        return job.allow_failure
+    return ALLOWED if job.when is When.MANUAL else FORBIDDEN
+
+
+def _start_in(job: Job, rule: Rule | None) -> float | None:
+    return rule.start_in if rule is not None and rule.start_in is not None else job.start_in
+
+
+def _variables(job: Job, instance: Instance | None, rule: Rule | None) -> Mapping[str, Variable]:
+    own = job.variables
+    added = rule.variables if rule is not None else None
+    if instance is None and not added:
+        return own
+    merged = dict(own)
+    if instance is not None:
+        for key, value in instance.variables.items():
+            merged[key] = Variable(value=value)
+    merged.update(added or {})
+    return merged

@@ -1,0 +1,101 @@
+"""Which jobs a person means: a job's name, a parallel group, or a glob; and what they need."""
+
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+
+from msgspec import Struct
+
+from homeport.errors import Problem, UsageError
+from homeport.pipeline.model.pipeline import Pipeline, PipelineJob, Verdict
+
+
+class Selected(Struct, frozen=True, kw_only=True):
+    """`jobs` in pipeline order; `named` are those that the person asked for by name."""
+
+    jobs: tuple[PipelineJob, ...]
+    named: frozenset[str]
+
+
+def find_jobs(pattern: str, jobs: Sequence[PipelineJob]) -> tuple[PipelineJob, ...]:
+    """The jobs that `pattern` names: an exact name first, then a group, then a glob."""
+    for matches in (_exact, _group, _glob):
+        found = tuple(job for job in jobs if matches(job, pattern))
+        if found:
+            return found
+    raise UsageError([_unknown(pattern, jobs)])
+
+
+def select_jobs(pipeline: Pipeline, patterns: Sequence[str], *, needs: bool) -> Selected:
+    """The jobs to run for these patterns, with all that they need when `needs` is set.
+
+    A pattern that only names jobs which their rules leave out is an error with the reason.
+    """
+    named: dict[str, None] = {}
+    problems: list[Problem] = []
+    for pattern in patterns:
+        try:
+            found = find_jobs(pattern, (*pipeline.jobs, *pipeline.excluded))
+        except UsageError as error:
+            problems.extend(error.problems)
+            continue
+        inside = [job.name for job in found if job.decision.verdict is not Verdict.OUT]
+        if not inside:
+            problems.extend(_left_out(job) for job in found)
+        named.update(dict.fromkeys(inside))
+    if problems:
+        raise UsageError(problems)
+    wanted = _closure(pipeline, named) if needs else set(named)
+    jobs = tuple(job for job in pipeline.jobs if job.name in wanted)
+    return Selected(jobs=jobs, named=frozenset(named))
+
+
+def _exact(job: PipelineJob, pattern: str) -> bool:
+    return job.name == pattern
+
+
+def _group(job: PipelineJob, pattern: str) -> bool:
+    return job.group == pattern
+
+
+def _glob(job: PipelineJob, pattern: str) -> bool:
+    return fnmatchcase(job.name, pattern)
+
+
+def _unknown(pattern: str, jobs: Iterable[PipelineJob]) -> Problem:
+    from difflib import get_close_matches
+
+    names = list(dict.fromkeys(name for job in jobs for name in (job.name, job.group)))
+    near = get_close_matches(pattern, names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else "homeport list --all shows every job"
+    return Problem(code="unknown-job", message=f"there is no job {pattern}", hint=hint)
+
+
+def _left_out(job: PipelineJob) -> Problem:
+    return Problem(
+        code="job-left-out",
+        message=f"{job.name} is not in this pipeline: {job.decision.reason}",
+        span=job.decision.span or job.job.span,
+        hint=f"homeport explain {job.name!r} shows each condition with its values",
+    )
+
+
+def _closure(pipeline: Pipeline, named: Iterable[str]) -> set[str]:
+    """All that the named jobs wait for: their needs, or every job of the earlier stages."""
+    by_name = {job.name: job for job in pipeline.jobs}
+    order = {stage: index for index, stage in enumerate(pipeline.stages)}
+    wanted = set(named)
+    queue = list(wanted)
+    latest = -1
+    for name in queue:
+        job = by_name[name]
+        if job.needs is not None:
+            found = [need.job for need in job.needs]
+        elif order[job.stage] > latest:
+            latest = order[job.stage]
+            found = [other.name for other in pipeline.jobs if order[other.stage] < latest]
+        else:
+            continue
+        fresh = [other for other in found if other not in wanted]
+        wanted.update(fresh)
+        queue.extend(fresh)
+    return wanted
