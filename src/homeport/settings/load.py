@@ -235,7 +235,7 @@ def _misspelt(variable: str) -> list[Problem]:
 
 def _wrong(key: str, message: str, span: Span | None, origin: str) -> Problem:
     """msgspec's `Expected x, got y - at $[1]` with the user's own name for the place."""
-    words, _, path = message.partition(" - at `$")
+    words, _, path = message.replace("object", "table").partition(" - at `$")
     place = key + path.rstrip("`")
     prefix = "" if span else f"{origin}: "
     return Problem(

@@ -39,9 +39,10 @@ def read_source(path: Path, name: str, *, trusted: bool) -> Source | None:
     except OSError as error:
         detail = "it is a symbolic link" if path.is_symlink() else error.strerror
         raise _broken(name, f"cannot read {name}: {detail}") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _broken(name, f"cannot read {name}: it is not a regular file")
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise _broken(name, f"cannot read {name}: it is not a regular file")
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise _broken(name, f"{name} is larger than 1 MiB")
@@ -53,24 +54,25 @@ def _parse(content: bytes, name: str) -> Source:
 
     try:
         text = content.decode()
-        return Source(name=name, text=text, data=tomllib.loads(text))
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise _broken(name, f"{name} is not UTF-8", line) from None
+    try:
+        return Source(name=name, text=text, data=tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        message, line, column = _position(str(error))
+        message, line, column = _position(str(error), text)
         raise _broken(name, f"invalid TOML: {message}", line, column) from None
     except RecursionError:
         raise _broken(name, f"{name} is nested too deeply") from None
 
 
-def _position(message: str) -> tuple[str, int, int]:
-    """`Expected x (at line 3, column 5)` → the words, 3, 5."""
+def _position(message: str, text: str) -> tuple[str, int, int]:
+    """`Expected x (at line 3, column 5)` → the words, 3, 5; or the end of the document."""
     words, _, place = message.rpartition(" (at ")
     numbers = [int(word) for word in place.rstrip(")").replace(",", "").split() if word.isdigit()]
     if len(numbers) == 2:
         return words, numbers[0], numbers[1]
-    return (words or message).removesuffix(" (at end of document)"), 1, 1
+    return words or message, text.count("\n") + 1, len(text) - text.rfind("\n")
 
 
 def _broken(name: str, message: str, line: int = 1, column: int = 1) -> UsageError:

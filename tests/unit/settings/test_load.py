@@ -1,0 +1,321 @@
+"""Settings: which source wins, what a repository may not set, and how mistakes are told."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from homeport.errors import UsageError
+from homeport.settings.load import load_settings
+from homeport.settings.model import (
+    ContainerSettings,
+    ExecutorChoice,
+    PullPolicy,
+    Settings,
+    SettingsVariable,
+    TagRule,
+    TagRuns,
+)
+
+
+class Place:
+    """A repository and a home; `load` reads the settings that are in force there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "repository"
+        self.home = folder / "home"
+        self.root.mkdir()
+        self.user_file = self.home / ".config" / "homeport" / "config.toml"
+        self.user_file.parent.mkdir(parents=True)
+
+    def repository(self, text: str) -> None:
+        (self.root / "homeport.toml").write_text(text)
+
+    def user(self, text: str) -> None:
+        self.user_file.write_text(text)
+
+    def load(
+        self, env: Mapping[str, str] | None = None, flags: Mapping[str, object] | None = None
+    ) -> Settings:
+        return load_settings(self.root, {"HOME": str(self.home), **(env or {})}, flags)
+
+    def problems(self, env: Mapping[str, str] | None = None) -> list[str]:
+        with pytest.raises(UsageError) as caught:
+            self.load(env)
+        return [str(problem) for problem in caught.value.problems]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def test_without_any_source_every_value_is_its_default(place: Place) -> None:
+    expected = Settings(concurrency=len(os.sched_getaffinity(0)))
+    assert place.load() == expected
+
+
+def test_a_later_source_wins_and_each_value_knows_its_source(place: Place) -> None:
+    place.repository('\ndefault_image = "repo"\nconcurrency = 1\npull_policy = "always"\n')
+    place.user('concurrency = 2\nkeep_runs = 5\nshell = "sh"\n')
+    settings = place.load({"HOMEPORT_KEEP_RUNS": "6", "HOMEPORT_SHELL": "bash"}, {"shell": "sh"})
+    assert settings.default_image == "repo"
+    assert settings.pull_policy == (PullPolicy.ALWAYS,)
+    assert (settings.concurrency, settings.keep_runs, settings.shell) == (2, 6, "sh")
+    assert settings.origin == {
+        "default_image": "homeport.toml:2",
+        "pull_policy": "homeport.toml:4",
+        "concurrency": "~/.config/homeport/config.toml:1",
+        "keep_runs": "HOMEPORT_KEEP_RUNS",
+        "shell": "command line",
+    }
+
+
+def test_flags_that_were_not_given_change_nothing(place: Place) -> None:
+    place.user("concurrency = 3\n")
+    assert place.load(flags={"concurrency": None, "executor": None}).concurrency == 3
+
+
+def test_variables_and_tags_are_merged_by_name(place: Place) -> None:
+    place.repository(
+        '[variables]\nA = "repo"\nB = "repo"\n[tags]\ndocker = "container"\ngpu = "not-run"\n'
+    )
+    place.user(
+        '[variables]\nB = { value = "$x", masked = true, expand = false }\n'
+        'F = { value = "text", file = true }\n[tags]\ngpu = "shell"\nnode = { image = "node:22" }\n'
+    )
+    settings = place.load({"HOMEPORT_VARIABLE_C": "env"}, {"variables": {"D": "flag"}})
+    assert settings.variables == {
+        "A": SettingsVariable(value="repo"),
+        "B": SettingsVariable(value="$x", masked=True, expand=False),
+        "F": SettingsVariable(value="text", file=True),
+        "C": SettingsVariable(value="env"),
+        "D": SettingsVariable(value="flag"),
+    }
+    assert settings.tags == {
+        "docker": TagRule(runs=TagRuns.CONTAINER),
+        "gpu": TagRule(runs=TagRuns.SHELL),
+        "node": TagRule(runs=TagRuns.CONTAINER, image="node:22"),
+    }
+    assert settings.origin["variables.B"] == "~/.config/homeport/config.toml:2"
+    assert settings.origin["variables.C"] == "HOMEPORT_VARIABLE_C"
+    assert settings.origin["tags.gpu"] == "~/.config/homeport/config.toml:5"
+
+
+def test_the_user_grants_a_container_more(place: Place) -> None:
+    place.user(
+        '[container]\nprivileged = true\ndevices = ["/dev/kvm"]\nvolumes = ["/srv:/srv:ro"]\n'
+    )
+    settings = place.load({"HOMEPORT_CONTAINER_SSH_AGENT": "true"})
+    assert settings.container == ContainerSettings(
+        privileged=True, devices=("/dev/kvm",), volumes=("/srv:/srv:ro",), ssh_agent=True
+    )
+
+
+RESERVED = {
+    "pass_env": 'pass_env = ["AWS_SECRET_ACCESS_KEY"]',
+    "engine": 'engine = "tcp://203.0.113.5:2375"',
+    "keep_runs": "keep_runs = 1",
+    "keep_size": "keep_size = 0",
+    "container.privileged": "[container]\nprivileged = true",
+    "container.devices": '[container]\ndevices = ["/dev/sda"]',
+    "container.volumes": '[container]\nvolumes = ["/:/host"]',
+    "container.ssh_agent": "container.ssh_agent = true",
+    "executor to shell": 'executor = "shell"',
+    "tags.docker to shell": '[tags]\ndocker = "shell"',
+}
+
+
+@pytest.mark.parametrize(("key", "text"), RESERVED.items(), ids=RESERVED)
+def test_a_repository_cannot_grant(place: Place, key: str, text: str) -> None:
+    place.repository(f"concurrency = 1\n{text}\n")
+    line = 2 + text.count("\n")
+    with pytest.raises(UsageError) as caught:
+        place.load()
+    [problem] = caught.value.problems
+    assert str(problem) == f"homeport.toml:{line}:1: a repository's homeport.toml cannot set {key}"
+    assert problem.hint is not None
+    assert str(place.user_file) in problem.hint
+
+
+WRONG = {
+    "a misspelt key": (
+        'default_imag = "a"',
+        ["homeport.toml:1:1: unknown setting default_imag"],
+    ),
+    "a key in the wrong table": (
+        "privileged = true",
+        ["homeport.toml:1:1: unknown setting privileged"],
+    ),
+    "an unknown table": ('[secret]\nx = "1"', ["homeport.toml:1:1: unknown setting secret"]),
+    "an unknown key of a table": (
+        "\n[container]\nprivilege = true",
+        ["homeport.toml:3:1: unknown setting container.privilege"],
+    ),
+    "a word for a number": (
+        'concurrency = "many"',
+        ["homeport.toml:1:1: concurrency: expected `int`, got `str`"],
+    ),
+    "a number out of range": (
+        "concurrency = 0",
+        ["homeport.toml:1:1: concurrency: expected `int` >= 1"],
+    ),
+    "an unknown word": (
+        '  executor = "docker"',
+        ["homeport.toml:1:3: executor: invalid enum value 'docker'"],
+    ),
+    "a table for a value": (
+        "[executor]\nx = 1",
+        ["homeport.toml:2:1: unknown setting executor.x"],
+    ),
+    "a value for a table": ('variables = "A=1"', ["homeport.toml:1:1: unknown setting variables"]),
+    "a number for a variable": (
+        "[variables]\nA = 1",
+        ["homeport.toml:2:1: variables.A: expected `str | table`, got `int`"],
+    ),
+    "a wrong item of a list": (
+        'masked = ["A", "not a name"]',
+        ["homeport.toml:1:1: masked[1]: expected `str` matching regex '^[A-Za-z_][A-Za-z0-9_]*$'"],
+    ),
+    "several at once": (
+        'pass_env = ["A"]\nconcurrency = 0\nfoo = 1',
+        [
+            "homeport.toml:1:1: a repository's homeport.toml cannot set pass_env",
+            "homeport.toml:2:1: concurrency: expected `int` >= 1",
+            "homeport.toml:3:1: unknown setting foo",
+        ],
+    ),
+    "no TOML": (
+        "a = 1\nb = = 2",
+        ["homeport.toml:2:5: invalid TOML: Invalid value"],
+    ),
+    "an unfinished file": (
+        "[tags",
+        ["homeport.toml:1:6: invalid TOML: Expected ']' at the end of a table declaration"],
+    ),
+    "deep nesting": (
+        "a = " + "[" * 5000,
+        ["homeport.toml:1:1: homeport.toml is nested too deeply"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), WRONG.values(), ids=WRONG)
+def test_a_mistake_is_told_with_its_place(place: Place, text: str, expected: list[str]) -> None:
+    place.repository(text)
+    assert place.problems() == expected
+
+
+def test_an_unknown_key_is_shown_the_nearest_name(place: Place) -> None:
+    place.user('default-image = "x"\n')
+    with pytest.raises(UsageError) as caught:
+        place.load()
+    assert [problem.hint for problem in caught.value.problems] == ["did you mean default_image?"]
+
+
+def test_the_environment_has_no_line_so_the_error_names_the_variable(place: Place) -> None:
+    problems = place.problems({"HOMEPORT_CONCURRENCY": "two", "HOMEPORT_EXECUTR": "shell"})
+    assert problems == [
+        "HOMEPORT_CONCURRENCY: concurrency: expected `int`, got `str`",
+        "unknown environment variable HOMEPORT_EXECUTR",
+    ]
+
+
+def test_an_environment_variable_of_others_is_left_alone(place: Place) -> None:
+    assert place.load({"HOMEPORT_TEST_ENGINE": "x"}).origin == {}
+
+
+def test_lists_in_the_environment_are_separated_by_commas(place: Place) -> None:
+    settings = place.load(
+        {"HOMEPORT_PASS_ENV": "HTTP_PROXY, NO_PROXY", "HOMEPORT_PULL_POLICY": "never"}
+    )
+    assert settings.pass_env == ("HTTP_PROXY", "NO_PROXY")
+    assert settings.pull_policy == (PullPolicy.NEVER,)
+
+
+@pytest.mark.parametrize(
+    ("written", "size"),
+    [("0", 0), ("1048576", 1048576), ('"500"', 500), ('"1KiB"', 1024), ('"2 GB"', 2 * 1024**3)],
+)
+def test_sizes_have_units(place: Place, written: str, size: int) -> None:
+    place.user(f"keep_size = {written}\n")
+    assert place.load().keep_size == size
+
+
+def test_a_link_in_the_repository_is_not_followed(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_text("root:secret\n")
+    (place.root / "homeport.toml").symlink_to(tmp_path / "elsewhere")
+    assert place.problems() == [
+        "homeport.toml:1:1: cannot read homeport.toml: it is a symbolic link"
+    ]
+
+
+def test_a_link_to_the_users_own_file_is_followed(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "dotfiles.toml").write_text("concurrency = 7\n")
+    place.user_file.symlink_to(tmp_path / "dotfiles.toml")
+    assert place.load().concurrency == 7
+
+
+def test_what_is_no_file_is_refused_at_once(place: Place) -> None:
+    os.mkfifo(place.root / "homeport.toml")
+    place.user_file.mkdir()
+    assert [problem.partition(": ")[2] for problem in place.problems()] == [
+        "cannot read homeport.toml: it is not a regular file",
+        "cannot read ~/.config/homeport/config.toml: it is not a regular file",
+    ]
+
+
+def test_a_huge_file_is_refused(place: Place) -> None:
+    place.repository("# " + "x" * 1024 * 1024)
+    assert place.problems() == ["homeport.toml:1:1: homeport.toml is larger than 1 MiB"]
+
+
+def test_bytes_that_are_no_text_are_refused(place: Place) -> None:
+    (place.root / "homeport.toml").write_bytes(b"a = 1\nb = '\xff'\n")
+    assert place.problems() == ["homeport.toml:2:1: homeport.toml is not UTF-8"]
+
+
+@pytest.mark.parametrize(
+    ("env", "file"),
+    [
+        ({"XDG_CONFIG_HOME": "{home}/xdg"}, "xdg/homeport/config.toml"),
+        ({"XDG_CONFIG_HOME": "relative"}, ".config/homeport/config.toml"),
+        ({"XDG_CONFIG_HOME": ""}, ".config/homeport/config.toml"),
+    ],
+)
+def test_where_the_users_file_is(place: Place, env: dict[str, str], file: str) -> None:
+    path = place.home / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("concurrency = 9\n")
+    filled = {name: value.format(home=place.home) for name, value in env.items()}
+    assert place.load(filled).concurrency == 9
+
+
+def test_without_a_home_there_is_no_users_file(place: Place) -> None:
+    place.user("concurrency = 9\n")
+    assert load_settings(place.root, {}).keep_runs == Settings().keep_runs
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("DEPLOY_TOKEN", True),
+        ("db_password", True),
+        ("MY_SECRET_2", True),
+        ("SSH_PRIVATE_KEY", True),
+        ("NAMED", True),
+        ("MARKED", True),
+        ("PLAIN", False),
+        ("PUBLIC_KEY", False),
+    ],
+)
+def test_which_values_are_secret(place: Place, name: str, secret: bool) -> None:
+    place.repository('masked = ["NAMED"]\n')
+    place.user('[variables]\nMARKED = { value = "v", masked = true }\nPLAIN = "v"\n')
+    assert place.load().masks(name) is secret
+
+
+def test_the_repository_may_choose_the_container(place: Place) -> None:
+    place.repository('executor = "container"\n')
+    assert place.load().executor is ExecutorChoice.CONTAINER
