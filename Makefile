@@ -1,0 +1,51 @@
+# Two commands matter: `make demo` and `make test`. `make help` lists the others.
+PYTHON ?= python3
+BIN := .venv/bin
+PYTEST := $(BIN)/pytest
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt
+SETUP := pyproject.toml constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-14s %s\n' "$$name" "$$text"; done
+
+demo: .venv/.run ## run the example pipeline, here, now
+	@example/demo.sh $(BIN)/homeport
+
+test: .venv/.dev ## install what the tests need (an engine included), check, and run every test
+	tests/setup/install.sh
+	$(MAKE) --no-print-directory check
+	$(PYTEST) tests/contract tests/behaviour tests/integration
+
+check: .venv/.dev ## format, lint, types, import directions and unit tests
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(PYTEST) -q -n auto tests/unit
+
+format: .venv/.dev ## format the code and repair what ruff can
+	$(BIN)/ruff check --fix --quiet || true
+	$(BIN)/ruff format
+
+bench: .venv/.run ## measure CPU time beside the peers; prints a table
+	$(BIN)/python -m benchmarks
+
+clean: ## remove the environment and all caches of the tools
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+# The environment that runs homeport, and the one that also develops it; both are .venv.
+.venv/.run: $(SETUP)
+	@tools/prerequisites.sh $(PYTHON)
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP_INSTALL) -e .
+	@touch $@
+
+.venv/.dev: $(SETUP)
+	@tools/prerequisites.sh $(PYTHON)
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP_INSTALL) -e '.[dev]'
+	@touch $@ .venv/.run
