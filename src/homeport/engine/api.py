@@ -12,6 +12,8 @@ class ContainerSpec(Struct, frozen=True, kw_only=True):
     """A container to create. None leaves the image's own value; `env` never appears in any argv.
 
     `entrypoint` `()` clears the image's entrypoint. `labels` mark what homeport made.
+    `devices` and `volumes` (`host:inside[:ro]`) are as `docker run` takes them; like `privileged`
+    they come from the user's own settings, never from a repository.
     """
 
     image: str
@@ -24,6 +26,9 @@ class ContainerSpec(Struct, frozen=True, kw_only=True):
     working_dir: str | None = None
     stdin: bool = False
     labels: Mapping[str, str] = {}
+    privileged: bool = False
+    devices: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
 
 
 class EngineInfo(Struct, frozen=True, kw_only=True):
@@ -41,6 +46,14 @@ class ImageInfo(Struct, frozen=True, kw_only=True):
     command: tuple[str, ...]
     user: str
     env: Mapping[str, str]
+
+
+class PathInfo(Struct, frozen=True, kw_only=True):
+    """What lies at a path of a container; `target` is where a symlink leads, absolute inside."""
+
+    directory: bool
+    symlink: bool
+    target: str
 
 
 class EngineError(MissingError):
@@ -80,7 +93,14 @@ class Engine(Protocol):
         """Wait for the end of a started container; its exit code."""
         ...
 
-    def kill(self, container: str, signal: str) -> None: ...
+    def execute(self, container: str, command: Sequence[str], user: str) -> None:
+        """Start a further command in a running container, detached, as `user`."""
+        ...
+
+    def kill(self, container: str, signal: str) -> None:
+        """Send a signal to the container's first process; one that does not run is fine."""
+        ...
+
     def remove(self, container: str) -> None:
         """Remove a container, running or not, with its anonymous volumes; absent is fine."""
         ...
@@ -93,8 +113,14 @@ class Engine(Protocol):
         """The tar stream of `path` (its base name on top), or None if it does not exist."""
         ...
 
+    def path_info(self, container: str, path: str) -> PathInfo | None:
+        """What lies at `path`, its parents' symlinks followed, its own not; None if nothing."""
+        ...
+
     def containers(self, labels: Mapping[str, str]) -> Sequence[str]:
         """Ids of all containers, running or not, with these labels."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of the engine; calls under way in other threads end with an `EngineError`."""
+        ...

@@ -1,0 +1,259 @@
+"""The Docker Engine API, versions 1.41 up, which Podman's service speaks too.
+
+Source: Docker Engine API v1.41 reference (Docker 20.10), Podman's compatibility API.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from homeport.engine.address import Address, parse_address
+from homeport.engine.api import ContainerSpec, EngineError, EngineInfo, ImageInfo, PathInfo
+from homeport.engine.http import Client, Reply
+from homeport.engine.stream import AttachedStream
+
+OLDEST = (1, 41)
+NEWEST = (1, 47)
+_TRANSFER_TIMEOUT = 600.0
+"""Seconds of silence while an engine extracts, packs or pulls something big."""
+_UPGRADE = {"Connection": "Upgrade", "Upgrade": "tcp"}
+
+
+def connect(address: str, certificates: str | None = None) -> "DockerEngine":
+    """The engine at an address (see `parse_address`); nothing is sent before the first call."""
+    return DockerEngine(parse_address(address, certificates))
+
+
+class DockerEngine:
+    """`engine.api.Engine` over a socket; thread-safe, each call on a connection of its own."""
+
+    def __init__(self, address: Address) -> None:
+        self._client = Client(address)
+        self._lock = threading.Lock()
+
+    @property
+    def address(self) -> str:
+        return str(self._client.address)
+
+    def ping(self, timeout: float) -> None:
+        """Ask whether the engine is there and agree on a version; raises `EngineError`."""
+        reply = self._client.call("GET", "/_ping", timeout=timeout)
+        offered = reply.header("Api-Version")
+        reply.close()
+        version = _version(offered)
+        if version < OLDEST:
+            raise EngineError.of(
+                f"the container engine at {self.address} speaks API version {offered or 'unknown'},"
+                f" too old: {OLDEST[0]}.{OLDEST[1]} is needed",
+                code="engine-too-old",
+                hint="Docker 20.10 or newer, or Podman 4 or newer",
+            )
+        self._client.prefix = "/v{}.{}".format(*min(version, NEWEST))
+
+    def info(self) -> EngineInfo:
+        told = _mapping(self._call("GET", "/version").body())
+        parts = [_mapping(part) for part in told.get("Components") or ()]
+        name = str(parts[0].get("Name", "")) if parts else ""
+        return EngineInfo(
+            address=self.address,
+            name="Podman" if "podman" in name.lower() else "Docker",
+            version=str(told.get("Version", "")),
+            api_version=str(told.get("ApiVersion", "")),
+            os=str(told.get("Os", "")),
+            architecture=str(told.get("Arch", "")),
+        )
+
+    def image(self, reference: str) -> ImageInfo | None:
+        reply = self._call("GET", f"/images/{reference}/json", allowed=(404,))
+        told = _mapping(reply.body())
+        if reply.status == 404:
+            return None
+        config = _mapping(told.get("Config"))
+        pairs = (str(entry).partition("=") for entry in config.get("Env") or ())
+        return ImageInfo(
+            id=str(told.get("Id", "")),
+            entrypoint=_words(config.get("Entrypoint")),
+            command=_words(config.get("Cmd")),
+            user=str(config.get("User") or ""),
+            env={key: value for key, _, value in pairs},
+        )
+
+    def pull(self, reference: str, platform: str | None, progress: Callable[[str], None]) -> None:
+        name, tag = split_reference(reference)
+        query = {"fromImage": name, "tag": tag}
+        if platform:
+            query["platform"] = platform
+        seen: dict[str, str] = {}
+        reply = self._call("POST", "/images/create", query, timeout=_TRANSFER_TIMEOUT)
+        for line in reply.lines():
+            detail = _mapping(line.get("errorDetail")).get("message") or line.get("error")
+            if detail:
+                raise EngineError.of(str(detail).strip(), code="engine-pull")
+            status, layer = str(line.get("status", "")), str(line.get("id", ""))
+            if status and seen.get(layer) != status:
+                seen[layer] = status
+                progress(f"{layer}: {status}" if layer else status)
+
+    def create(self, spec: ContainerSpec) -> str:
+        query = {"name": spec.name}
+        if spec.platform:
+            query["platform"] = spec.platform
+        reply = self._call("POST", "/containers/create", query, content=_container(spec))
+        return str(_mapping(reply.body()).get("Id", ""))
+
+    def attach(self, container: str) -> AttachedStream:
+        query = dict.fromkeys(("stream", "stdin", "stdout", "stderr"), "1")
+        reply = self._call("POST", f"/containers/{container}/attach", query, headers=_UPGRADE)
+        return AttachedStream(self._client, reply)
+
+    def start(self, container: str) -> None:
+        self._call("POST", f"/containers/{container}/start").close()
+
+    def wait(self, container: str) -> int:
+        reply = self._call("POST", f"/containers/{container}/wait", timeout=None)
+        told = _mapping(reply.body())
+        failure = _mapping(told.get("Error")).get("Message")
+        if failure or not isinstance(told.get("StatusCode"), int):
+            raise EngineError.of(str(failure or "the container's exit code is not known"))
+        return int(told["StatusCode"])
+
+    def execute(self, container: str, command: Sequence[str], user: str) -> None:
+        content = {"Cmd": list(command), "User": user}
+        reply = self._call("POST", f"/containers/{container}/exec", content=content)
+        identity = str(_mapping(reply.body()).get("Id", ""))
+        self._call("POST", f"/exec/{identity}/start", content={"Detach": True}).close()
+
+    def kill(self, container: str, signal: str) -> None:
+        path = f"/containers/{container}/kill"
+        reply = self._call("POST", path, {"signal": signal}, allowed=(404, 409, 500))
+        # Podman has no status of its own for a container that does not run.
+        words = reply.refusal() if reply.status == 500 else ""
+        reply.close()
+        if words and "state improper" not in words:
+            raise EngineError.of(words, code="engine-refused")
+
+    def remove(self, container: str) -> None:
+        query = {"force": "1", "v": "1"}
+        self._call("DELETE", f"/containers/{container}", query, allowed=(404, 409)).close()
+
+    def put_archive(self, container: str, path: str, chunks: Iterable[bytes]) -> None:
+        self._call(
+            "PUT",
+            f"/containers/{container}/archive",
+            {"path": path},
+            chunks=chunks,
+            timeout=_TRANSFER_TIMEOUT,
+        ).close()
+
+    def get_archive(self, container: str, path: str) -> Iterator[bytes] | None:
+        reply = self._call(
+            "GET",
+            f"/containers/{container}/archive",
+            {"path": path},
+            timeout=_TRANSFER_TIMEOUT,
+            allowed=(404,),
+        )
+        if reply.status == 404:
+            reply.close()
+            return None
+        return reply.chunks()
+
+    def path_info(self, container: str, path: str) -> PathInfo | None:
+        target = f"/containers/{container}/archive"
+        reply = self._call("HEAD", target, {"path": path}, allowed=(404,))
+        with reply:
+            return None if reply.status == 404 else _path_info(reply)
+
+    def containers(self, labels: Mapping[str, str]) -> Sequence[str]:
+        from json import dumps
+
+        filters = dumps({"label": [f"{key}={value}" for key, value in labels.items()]})
+        found = self._call("GET", "/containers/json", {"all": "1", "filters": filters}).body()
+        return tuple(str(entry["Id"]) for entry in found or ())
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _call(self, method: str, path: str, query: Mapping[str, str] = {}, **more: Any) -> Reply:
+        if not self._client.prefix:
+            with self._lock:
+                if not self._client.prefix:
+                    self.ping(10.0)
+        return self._client.call(method, path, query, **more)
+
+
+def split_reference(reference: str) -> tuple[str, str]:
+    """The name and its digest or tag (`latest` without one), as `/images/create` wants them."""
+    name, at, digest = reference.partition("@")
+    if at:
+        return name, digest
+    head, slash, last = reference.rpartition("/")
+    last, _, tag = last.partition(":")
+    return head + slash + last, tag or "latest"
+
+
+def _container(spec: ContainerSpec) -> dict[str, Any]:
+    """The request's body; a key that is left out keeps the image's own value."""
+    content: dict[str, Any] = {
+        "Image": spec.image,
+        "Env": [f"{key}={value}" for key, value in spec.env.items()],
+        "Labels": dict(spec.labels),
+        "AttachStdin": spec.stdin,
+        "AttachStdout": True,
+        "AttachStderr": True,
+        "OpenStdin": spec.stdin,
+        "StdinOnce": spec.stdin,
+    }
+    if spec.command is not None:
+        content["Cmd"] = list(spec.command)
+    if spec.entrypoint is not None:
+        # An empty list keeps the image's entry point; one empty word clears it.
+        content["Entrypoint"] = list(spec.entrypoint) or [""]
+    if spec.user is not None:
+        content["User"] = spec.user
+    if spec.working_dir is not None:
+        content["WorkingDir"] = spec.working_dir
+    host: dict[str, Any] = {"Privileged": True} if spec.privileged else {}
+    if spec.volumes:
+        host["Binds"] = list(spec.volumes)
+    if spec.devices:
+        host["Devices"] = [_device(device) for device in spec.devices]
+    return content | ({"HostConfig": host} if host else {})
+
+
+def _device(text: str) -> dict[str, str]:
+    """`/dev/host[:/dev/container[:rwm]]`, as `docker run --device` takes it."""
+    host, _, rest = text.partition(":")
+    inside, _, rights = rest.partition(":")
+    return {
+        "PathOnHost": host,
+        "PathInContainer": inside or host,
+        "CgroupPermissions": rights or "rwm",
+    }
+
+
+def _path_info(reply: Reply) -> PathInfo:
+    """The `X-Docker-Container-Path-Stat` header; its mode holds Go's bits, not POSIX's."""
+    from base64 import b64decode
+    from json import loads
+
+    told = _mapping(loads(b64decode(reply.header("X-Docker-Container-Path-Stat") or "e30=")))
+    mode = int(told.get("mode", 0))
+    return PathInfo(
+        directory=bool(mode & 1 << 31),
+        symlink=bool(mode & 1 << 27),
+        target=str(told.get("linkTarget", "")),
+    )
+
+
+def _version(text: str) -> tuple[int, int]:
+    major, _, minor = text.partition(".")
+    return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else (0, 0)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    return tuple(str(word) for word in value) if isinstance(value, list) else ()
