@@ -23,6 +23,7 @@ check: .venv/.dev ## format, lint, types, import directions and unit tests
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+	$(BIN)/mypy benchmarks
 	$(BIN)/lint-imports
 	$(PYTEST) -q -n auto tests/unit
 

@@ -1,0 +1,1 @@
+import argparse  # noqa: F401
