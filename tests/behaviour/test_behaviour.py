@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -103,13 +102,13 @@ class Result:
 
 
 @pytest.fixture
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
     case: Path = request.param
     expected = json.loads((case / "expected.json").read_text())
     made = World(case, tmp_path, expected.get("env", {}))
     for command in expected.get("setup", ()):
         subprocess.run(command, shell=True, cwd=made.repository, env=made.env, check=True)  # noqa: S602
-    yield made
+    return made
 
 
 @pytest.mark.parametrize("world", CASES, indirect=True, ids=[case.name for case in CASES])

@@ -67,6 +67,7 @@ def evaluate(config: Config, trigger: Trigger, facts: Facts) -> Pipeline:
         excluded=tuple(excluded),
         name=_name(config, predefined, root, user),
         variables=root,
+        auto_cancel=config.workflow.auto_cancel,
         problems=(*config.problems, *problems),
         missing=config.missing,
     )

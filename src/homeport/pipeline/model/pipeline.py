@@ -89,5 +89,6 @@ class Pipeline(Struct, frozen=True, kw_only=True):
     excluded: tuple[PipelineJob, ...] = ()
     name: str | None = None
     variables: Mapping[str, Variable] = {}
+    auto_cancel: Mapping[str, str] = {}
     problems: tuple[Problem, ...] = ()
     missing: tuple[MissingInclude, ...] = ()

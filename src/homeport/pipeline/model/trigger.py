@@ -49,7 +49,8 @@ class Project(Struct, frozen=True, kw_only=True):
 class Trigger(Struct, frozen=True, kw_only=True):
     """The facts of one run. `branch` and `tag` exclude each other; `commit` is None in an empty
     repository; `root` is the absolute path of the working tree; `variables` come from the user
-    (highest precedence among those written outside the file)."""
+    (highest precedence); `masked` and `files` name those of them that are secret, or that a job gets
+    as a file."""
 
     source: Source = Source.PUSH
     root: str
@@ -67,6 +68,7 @@ class Trigger(Struct, frozen=True, kw_only=True):
     pipeline_id: int = 1
     variables: Mapping[str, Variable] = {}
     masked: frozenset[str] = frozenset()
+    files: frozenset[str] = frozenset()
     uncommitted: int = 0
     untracked: int = 0
 

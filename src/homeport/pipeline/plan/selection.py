@@ -65,7 +65,7 @@ def _unknown(pattern: str, jobs: Iterable[PipelineJob]) -> Problem:
     from difflib import get_close_matches
 
     names = list(dict.fromkeys(name for job in jobs for name in (job.name, job.group)))
-    near = get_close_matches(pattern, names, n=3, cutoff=0.5)
+    near = get_close_matches(pattern, names, n=3, cutoff=0.6)
     hint = f"did you mean {' or '.join(near)}?" if near else "homeport list --all shows every job"
     return Problem(code="unknown-job", message=f"there is no job {pattern}", hint=hint)
 
