@@ -50,13 +50,15 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     `files` are paths relative to `root` (tracked, plus untracked-not-ignored, without deleted
     ones). `git` is a prepared `.git` folder to be copied into each workspace: detached at the
     commit, own index and refs, origin without credentials, and objects by an alternates file;
-    `objects` is the absolute path of the user's object folder that the alternates name.
+    `objects` is the absolute path of the user's object folder that the alternates name. `notes`
+    are for people: what a job may miss.
     """
 
     root: Path
     files: tuple[str, ...]
     git: Path | None
     objects: Path | None
+    notes: tuple[str, ...] = ()
 
 
 class JobSpec(Struct, frozen=True, kw_only=True):
