@@ -64,7 +64,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
 class JobSpec(Struct, frozen=True, kw_only=True):
     """One attempt of one job with every variable expanded.
 
-    `env` is the job's whole environment (file variables hold paths, see `files`); `files` maps a
+    `env` is the job's whole environment (file variables hold paths, see `files`), to which an
+    executor adds only what is its own place's (PATH, HOME, git's trust); `files` maps a
     name to the content that must lie beside the workspace at `{tmp}/NAME` before the script, where
     `{tmp}` is `<project dir>.tmp` as in GitLab Runner; `project_path` is `group/name`.
     `image` is None for the shell. `pull_policy` is the effective list.
@@ -156,6 +157,13 @@ class Session(Protocol):
 
 class Executor(Protocol):
     """A kind of place. `open` may be called from several threads at once."""
+
+    def project_dir(self, run: str, job: str, attempt: int, project_path: str) -> str:
+        """`CI_PROJECT_DIR` of the session that `open` makes for a spec with these four.
+
+        Asked before, because the spec's variables are expanded with it; touches nothing.
+        """
+        ...
 
     def open(self, spec: JobSpec, note: Callable[[str], None]) -> Session:
         """Prepare the place (pull the image, create the container); `note` tells the user."""

@@ -1,4 +1,3 @@
-# ruff: noqa: PTH - plain paths, as in workspace.py, which copies what is written here.
 """The user's tree as one run sees it, and a git repository for its workspaces.
 
 GitLab checks a commit out; here the working tree counts: the files are those tracked and those

@@ -1,4 +1,3 @@
-# ruff: noqa: PTH - thousands of files: a Path for each would cost as much as its copy.
 """A job's own folder: laid out from copies, removed when the job is over.
 
 Only copies, never hard links: a job may write into any of its files, and the user's tree must not
@@ -202,7 +201,7 @@ def _remove_folder(path: str) -> None:
 
 def _remove_by_force(path: str) -> None:
     """The slow way: folders without write permission, and trees deeper than a path can name."""
-    import subprocess  # noqa: PLC0415 - only here, and rarely
+    import subprocess
 
     for command in (["chmod", "-R", "u+rwX", "--", path], ["rm", "-rf", "--", path]):
         try:

@@ -33,9 +33,12 @@ def git(root: Path, *args: str) -> str:
         check=True,
         text=True,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
     ).stdout
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 def state_of(root: Path) -> dict[str, bytes]:
@@ -80,7 +83,7 @@ def test_files_are_tracked_and_untracked_without_ignored_and_deleted(
     (repository / "new file\n").write_text("new")
     (repository / "ignored.log").write_text("")
     _, target = workspace(repository, tmp_path)
-    assert sorted(os.listdir(target)) == [".git", ".gitignore", "new file\n", "tracked"]
+    assert names(target) == [".git", ".gitignore", "new file\n", "tracked"]
     assert (target / "tracked").read_text() == "two\n"
     assert git(target, "status", "--porcelain", "-z") == " D removed\0 M tracked\0?? new file\n\0"
 
@@ -149,7 +152,7 @@ def test_a_submodule_is_an_empty_folder_and_can_itself_be_the_root(
     git(parent, "submodule", "--quiet", "add", str(repository), "sub")
     git(parent, "commit", "-q", "-m", "with a submodule")
     _, target = workspace(parent, tmp_path)
-    assert os.listdir(target / "sub") == []
+    assert names(target / "sub") == []
     assert git(target, "ls-files", "-s", "sub").startswith("160000 ")
 
     inner = tmp_path / "inner"
@@ -167,7 +170,7 @@ def test_a_shallow_clone(repository: Path, tmp_path: Path) -> None:
 
 
 def test_borrowed_objects_are_found_along_the_chain(repository: Path, tmp_path: Path) -> None:
-    git(tmp_path, "clone", "-q", "--shared", "repo", "one")
+    git(tmp_path, "clone", "-q", "--shared", repository.name, "one")
     git(tmp_path, "clone", "-q", "--shared", "one", "two")
     alternates = tmp_path / "two/.git/objects/info/alternates"
     alternates.write_text("../../../one/.git/objects\n")
@@ -216,7 +219,7 @@ def test_a_hostile_configuration_runs_nothing(repository: Path, tmp_path: Path) 
     git(repository, "config", "core.worktree", "/")
     _, target = workspace(repository, tmp_path)
     assert not mark.exists()
-    assert sorted(os.listdir(target)) == [".git", ".gitignore", "removed", "tracked"]
+    assert names(target) == [".git", ".gitignore", "removed", "tracked"]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,10 @@ from homeport.pipeline.execute.api import ExecutorError, Snapshot
 from homeport.pipeline.execute.workspace import copy_entry, copy_tree, lay_out, overlay, remove
 
 
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 def snapshot(root: Path, *files: str) -> Snapshot:
     return Snapshot(root=root, files=files, git=None, objects=None)
 
@@ -45,8 +49,8 @@ def test_what_is_gone_is_left_out_and_a_submodule_is_empty(tree: Path, tmp_path:
     (tree / "sub").mkdir()
     (tree / "sub/inside").write_text("not listed")
     lay_out(snapshot(tree, "tool", "gone", "no/folder", "sub", "nested/"), str(tmp_path / "ws"))
-    assert sorted(os.listdir(tmp_path / "ws")) == ["sub", "tool"]
-    assert os.listdir(tmp_path / "ws/sub") == []
+    assert names(tmp_path / "ws") == ["sub", "tool"]
+    assert names(tmp_path / "ws/sub") == []
 
 
 def test_nothing_is_read_through_a_linked_folder(tree: Path, tmp_path: Path) -> None:
@@ -54,7 +58,7 @@ def test_nothing_is_read_through_a_linked_folder(tree: Path, tmp_path: Path) -> 
     (tmp_path / "outside/secret").write_text("secret")
     (tree / "way").symlink_to(tmp_path / "outside")
     lay_out(snapshot(tree, "way/secret", "../outside/secret", "tool"), str(tmp_path / "ws"))
-    assert os.listdir(tmp_path / "ws") == ["tool"]
+    assert names(tmp_path / "ws") == ["tool"]
 
 
 def make_fifo(path: Path) -> None:
@@ -71,7 +75,7 @@ def test_what_has_no_content_is_left_out(
 ) -> None:
     make(tree / "odd")
     lay_out(snapshot(tree, "odd", "tool"), str(tmp_path / "ws"))
-    assert os.listdir(tmp_path / "ws") == ["tool"]
+    assert names(tmp_path / "ws") == ["tool"]
 
 
 def test_a_large_file_arrives_whole(tmp_path: Path) -> None:
@@ -140,21 +144,22 @@ def test_a_tree_is_removed_whatever_its_modes_and_links(tmp_path: Path) -> None:
     (tree / "locked").chmod(0o000)
     remove(str(tree))
     remove(str(tree))
-    assert os.listdir(tmp_path) == ["kept"]
+    assert names(tmp_path) == ["kept"]
 
 
 def test_a_very_deep_tree_is_removed(tmp_path: Path) -> None:
-    here = os.getcwd()
+    here = Path.cwd()
+    folder = Path("folder")
     try:
-        os.mkdir(tmp_path / "deep")
+        (tmp_path / "deep").mkdir()
         os.chdir(tmp_path / "deep")
         for _ in range(1500):
-            os.mkdir("folder")
-            os.chdir("folder")
+            folder.mkdir()
+            os.chdir(folder)
     finally:
         os.chdir(here)
     remove(str(tmp_path / "deep"))
-    assert os.listdir(tmp_path) == []
+    assert names(tmp_path) == []
 
 
 def test_two_thousand_small_files_are_quick(tmp_path: Path) -> None:
