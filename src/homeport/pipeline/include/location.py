@@ -1,0 +1,173 @@
+"""One entry of `include:` → where it points (GitLab `Config::External::Mapper`)."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from homeport.pipeline.model.document import Map
+
+KINDS = ("local", "project", "remote", "template", "artifact", "component")
+_EXTENSION = re.compile(r".+\.(?:yml|yaml)$", re.IGNORECASE)
+_VARIABLE = re.compile(
+    r"\$([A-Za-z_][A-Za-z0-9_]*)|\$\{([A-Za-z_]\w*)\}|%([A-Za-z_]\w*)%", re.ASCII
+)
+_SCHEMES = ("http", "https", "ssh", "git")
+_RULE_KEYS = ("if", "exists", "when", "changes")
+
+
+class LocationError(Exception):
+    """An entry that GitLab refuses; the text is GitLab's own."""
+
+
+class Location(Struct, frozen=True, kw_only=True):
+    """Where one file comes from. `name` is its path, URL, template or component; `unknown` are
+    the variables in the entry that nothing known here defines."""
+
+    kind: str
+    name: Any
+    project: str | None = None
+    ref: str | None = None
+    inputs: Any = None
+    unknown: tuple[str, ...] = ()
+
+
+def normalize_entry(entry: Any, variables: Mapping[str, str]) -> Map:
+    """An entry as a mapping: a string is a local path, or a URL."""
+    if isinstance(entry, Map):
+        return entry
+    if not isinstance(entry, str):
+        raise LocationError("Each include must be a hash or a string")
+    # Expanded first, since the variable may hide whether it is a path or a URL.
+    text = expand_variables(entry, variables)
+    return Map({"remote" if _is_url(text) else "local": entry})
+
+
+def parse_entry(entry: Map, variables: Mapping[str, str]) -> Location:
+    """The one place that an entry points to.
+
+    Raises `LocationError` unless exactly one kind is named, by a location of the right form.
+    """
+    values = {key: _expand_value(value, variables) for key, value in entry.items()}
+    kinds = [kind for kind in KINDS if _names(kind, values)]
+    if not kinds:
+        valid = "`, `".join(KINDS)
+        raise LocationError(
+            f"`{_to_json(values)}` does not have a valid subkey for include. "
+            f"Valid subkeys are: `{valid}`"
+        )
+    if len(kinds) > 1:
+        raise LocationError(f"Each include must use only one of: `{'`, `'.join(KINDS)}`")
+    kind = kinds[0]
+    name = values["file"] if kind == "project" else values[kind]
+    if kind in ("local", "project") and isinstance(name, str):
+        name = name.lstrip("/")
+    return Location(
+        kind=kind,
+        name=name,
+        project=_project(values["project"]).lower() if kind == "project" else None,
+        ref=str(values.get("ref") or "HEAD") if kind == "project" else None,
+        inputs=values.get("inputs", values.get("with")),
+        unknown=_unknown_variables(entry, variables),
+    )
+
+
+def check_location(location: Location) -> None:
+    """Raise `LocationError` for a location that GitLab refuses before it looks there."""
+    name = location.name
+    if not isinstance(name, str):
+        raise LocationError(f"Included file `{name}` needs to be a string")
+    if location.kind == "component":
+        return
+    if not _EXTENSION.match(name.rstrip("/").rsplit("/", 1)[-1]):
+        raise LocationError(f"Included file `{name}` does not have YAML extension!")
+    if location.kind == "remote" and not _is_url(name):
+        raise LocationError(f"Remote file `{name}` does not have a valid address!")
+    if location.kind == "template" and not name.endswith(".gitlab-ci.yml"):
+        raise LocationError(f"Template file `{name}` is not a valid location!")
+    if location.kind == "artifact":
+        raise LocationError(
+            "Including configs from artifacts is only allowed when triggering child pipelines"
+        )
+
+
+def check_rules(rules: Any) -> None:
+    """Raise `LocationError` for `include:rules` of a form that GitLab refuses."""
+    if not isinstance(rules, list):
+        raise LocationError("include:rules config should be an array")
+    if not rules:
+        raise LocationError("include:rules config can't be blank")
+    for rule in rules:
+        if not isinstance(rule, Map):
+            raise LocationError("include:rules:rule config should be a hash")
+        unknown = [str(key) for key in rule if key not in _RULE_KEYS]
+        if unknown:
+            keys = ", ".join(unknown)
+            raise LocationError(f"include:rules:rule config contains unknown keys: {keys}")
+        when = rule.get("when")
+        if when not in (None, "never", "always"):
+            raise LocationError(f"include:rules:rule when unknown value: {when}")
+
+
+def expand_variables(text: str, variables: Mapping[str, str]) -> str:
+    """`$NAME`, `${NAME}` and `%NAME%` replaced; an unknown name leaves nothing."""
+    if "$" not in text and "%" not in text:
+        return text
+    return _VARIABLE.sub(lambda match: variables.get(match[1] or match[2] or match[3], ""), text)
+
+
+def describe_entry(entry: Map) -> tuple[str, str]:
+    """Kind and location of an entry as written, for a person."""
+    for kind in KINDS:
+        if kind in entry:
+            name = entry.get("file", "") if kind == "project" else entry[kind]
+            return kind, ", ".join(map(str, name)) if isinstance(name, list) else str(name)
+    return "include", _to_json(entry)
+
+
+def _expand_value(value: Any, variables: Mapping[str, str]) -> Any:
+    if isinstance(value, str):
+        return expand_variables(value, variables)
+    if isinstance(value, list):
+        return [expand_variables(_text(item), variables) for item in value]
+    return value
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else _to_json(value)
+
+
+def _unknown_variables(entry: Map, variables: Mapping[str, str]) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for key in (*KINDS, "file", "ref"):
+        for match in _VARIABLE.finditer(str(entry.get(key, ""))):
+            name = match[1] or match[2] or match[3]
+            if name not in variables:
+                found[name] = None
+    return tuple(found)
+
+
+def _names(kind: str, values: Mapping[Any, Any]) -> bool:
+    if kind == "project":
+        return _is_present(values.get("file")) and bool(_project(values.get("project")).strip())
+    return _is_present(values.get(kind))
+
+
+def _project(value: Any) -> str:
+    first = (value[0] if value else "") if isinstance(value, list) else value
+    return "" if first is None else str(first)
+
+
+def _is_present(value: Any) -> bool:
+    return bool(value.strip()) if isinstance(value, str) else value not in (None, False, [], {})
+
+
+def _is_url(text: str) -> bool:
+    return text.strip().partition(":")[0] in _SCHEMES and ":" in text
+
+
+def _to_json(value: Any) -> str:
+    import json  # noqa: PLC0415 - only messages need it
+
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
