@@ -1,0 +1,100 @@
+"""The documentation names what exists, and its links lead somewhere."""
+
+import argparse
+import re
+from pathlib import Path
+
+import pytest
+
+from homeport.cli.main import build_parser
+from homeport.errors import ExitCode
+from homeport.settings.keys import ENVIRONMENT, KEYS
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(
+    path
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md"))
+    if path.is_file()
+)
+LINK = re.compile(r"\[[^]]*\]\(([^)\s]+)\)")
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.DOTALL)
+
+
+def anchors(page: Path) -> set[str]:
+    """The names that headings can be linked by."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    broken = []
+    for target in LINK.findall(without_code(page.read_text())):
+        if "://" in target:
+            continue
+        name, _, anchor = target.partition("#")
+        path = (page.parent / name).resolve() if name else page
+        if not path.exists() or (anchor and anchor not in anchors(path)):
+            broken.append(target)
+    assert broken == []
+
+
+def test_the_settings_page_has_a_row_for_every_key_and_no_other() -> None:
+    text = (ROOT / "docs/reference/settings.md").read_text()
+    rows = dict(re.findall(r"^\| `([a-z_.]+)` \|.*\| `(HOMEPORT_[A-Z_]+)` \|", text, re.MULTILINE))
+    assert rows == {key: variable for variable, key in ENVIRONMENT.items()}
+    assert [key for key in KEYS if KEYS[key].table and f"## {key}\n" not in text] == []
+
+
+def test_the_settings_page_says_which_keys_are_the_users_own() -> None:
+    text = (ROOT / "docs/reference/settings.md").read_text()
+    own = set(re.findall(r"^\| `([a-z_.]+)` \|.*\| yours \|$", text, re.MULTILINE))
+    assert own == {key for key in KEYS if not KEYS[key].repository}
+
+
+def commands() -> dict[str, argparse.ArgumentParser]:
+    parser = build_parser()
+    [subparsers] = [
+        action for action in parser._actions if isinstance(action, argparse._SubParsersAction)
+    ]
+    return dict(subparsers.choices)
+
+
+def test_the_commands_page_names_every_option_of_every_command() -> None:
+    text = (ROOT / "docs/reference/commands.md").read_text()
+    parts = dict(
+        re.findall(r"^## homeport (\w+)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    )
+    shared = text[text.index("## Options of several commands") :]
+    missing = [
+        f"{name} {option}"
+        for name, parser in commands().items()
+        for action in parser._actions
+        for option in action.option_strings
+        if f"`{option}" not in parts.get(name, "") + shared
+    ]
+    assert missing == []
+    assert parts.keys() == commands().keys()
+
+
+def test_the_exit_status_page_names_every_status() -> None:
+    text = (ROOT / "docs/reference/exit-status.md").read_text()
+    first_table = text.partition("Of `homeport run`")[0]
+    assert {int(number) for number in re.findall(r"^\| (\d+) \|", first_table, re.MULTILINE)} == {
+        int(code) for code in ExitCode
+    }
+
+
+def test_decisions_are_numbered_once_and_listed() -> None:
+    folder = ROOT / "docs/adr"
+    pages = sorted(path.name for path in folder.glob("[0-9]*.md"))
+    index = (folder / "README.md").read_text()
+    assert [name for name in pages if f"]({name})" not in index] == []
+    numbers = [name[:4] for name in pages]
+    assert len(numbers) == len(set(numbers))
+    assert [
+        name for name in pages if not (folder / name).read_text().startswith(f"# {name[:4]}. ")
+    ] == []
