@@ -41,11 +41,14 @@ class EngineInfo(Struct, frozen=True, kw_only=True):
 
 
 class ImageInfo(Struct, frozen=True, kw_only=True):
+    """An image that the engine holds; `platform` is `os/architecture`."""
+
     id: str
     entrypoint: tuple[str, ...]
     command: tuple[str, ...]
     user: str
     env: Mapping[str, str]
+    platform: str = ""
 
 
 class PathInfo(Struct, frozen=True, kw_only=True):

@@ -76,6 +76,7 @@ class DockerEngine:
             command=_words(config.get("Cmd")),
             user=str(config.get("User") or ""),
             env={key: value for key, _, value in pairs},
+            platform=f"{told.get('Os', '')}/{told.get('Architecture', '')}",
         )
 
     def pull(self, reference: str, platform: str | None, progress: Callable[[str], None]) -> None:

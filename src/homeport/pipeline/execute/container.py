@@ -1,0 +1,288 @@
+"""Jobs in containers, through an engine's API alone: no helper image, no command line, no mounts.
+
+One container of the job's own image is one session: created, filled by the archive API, started
+for the script and once more for the after_script, read by the archive API, removed. So it works on
+an engine of another machine just as well. Entry points and the shell are as in GitLab Runner's
+docker executor (docs/executors/docker.md, "Configure a Docker ENTRYPOINT").
+"""
+
+import re
+import threading
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from homeport.engine.api import ContainerSpec, Engine, EngineError, Stream
+from homeport.pipeline.execute.api import (
+    ExecutorError,
+    Exit,
+    JobSpec,
+    Selection,
+    Session,
+    Sink,
+    Snapshot,
+    Stop,
+)
+from homeport.pipeline.execute.container_archive import pack
+from homeport.pipeline.execute.container_collect import collect
+from homeport.pipeline.execute.container_git import RepositoryPacks, git_depth, tracked_files
+from homeport.pipeline.execute.container_image import Images
+from homeport.pipeline.execute.container_workspace import container_project_dir, workspace_items
+from homeport.pipeline.execute.script import quote
+from homeport.pipeline.execute.snapshot import git_environment
+from homeport.pipeline.model.event import FailureReason
+
+RUN_LABEL = "homeport.run"
+JOB_LABEL = "homeport.job"
+_COMMAND = (
+    "sh",
+    "-c",
+    "for s in /usr/local/bin/bash /usr/bin/bash /bin/bash; do [ -x $s ] && exec $s; done; exec sh",
+)
+"""The best shell of the image, which then reads the script from its standard input."""
+_GRACE = 5.0
+"""Seconds between asking a job to end and ending it."""
+_PATIENCE = 15.0
+"""Seconds after which an engine that was told to kill a container counts as gone."""
+# Every process but the first, which ignores signals it has no handler for: so its child ends and
+# the shell, with nothing left to wait for, too.
+_TERMINATE = ("sh", "-c", "kill -TERM -1")
+_NO_SHELL = re.compile(r"executable file not found|exec.*no such file or directory|not found")
+
+
+class HostAccess(Struct, frozen=True, kw_only=True):
+    """What containers get of the machine; from the user's own settings, never a repository's."""
+
+    privileged: bool = False
+    devices: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+
+
+NO_ACCESS = HostAccess()
+
+
+class ContainerExecutor:
+    """`execute.api.Executor` on a container engine, for one run. It does not close the engine."""
+
+    def __init__(
+        self, engine: Engine, access: HostAccess = NO_ACCESS, grace: float = _GRACE
+    ) -> None:
+        self._engine = engine
+        self._access = access
+        self._grace = grace
+        self._images = Images(engine)
+        self._packs = RepositoryPacks()
+        self._runs: set[str] = set()
+
+    def open(self, spec: JobSpec, note: Callable[[str], None]) -> Session:
+        image = spec.image
+        if image is None:
+            raise ExecutorError(f"job {spec.job} has no image to make a container of")
+        project_dir = container_project_dir(spec.project_path)
+        self._runs.add(spec.run)
+        try:
+            self._images.ensure(image.name, image.docker_platform, spec.pull_policy, note)
+            container = self._engine.create(
+                ContainerSpec(
+                    image=image.name,
+                    name=container_name(spec),
+                    command=_COMMAND,
+                    # As in the Runner an empty list is no override, and [""] clears.
+                    entrypoint=_entrypoint(image.entrypoint),
+                    env={**spec.env, **git_environment(spec.env, project_dir)},
+                    user=image.docker_user,
+                    platform=image.docker_platform,
+                    stdin=True,
+                    labels={RUN_LABEL: spec.run, JOB_LABEL: spec.job},
+                    privileged=self._access.privileged,
+                    devices=self._access.devices,
+                    volumes=self._access.volumes,
+                )
+            )
+        except EngineError as error:
+            raise ExecutorError(
+                f"cannot create a container of image {image.name}: {error}"
+            ) from error
+        return ContainerSession(
+            self._engine, container, spec=spec, packs=self._packs, grace=self._grace
+        )
+
+    def close(self) -> None:
+        self._packs.close()
+        for run in tuple(self._runs):
+            try:
+                for container in self._engine.containers({RUN_LABEL: run}):
+                    self._engine.remove(container)
+            except EngineError:
+                # An engine that is gone keeps nothing that could be removed now.
+                return
+
+
+class ContainerSession:
+    """`execute.api.Session`: one container, for one attempt of one job."""
+
+    def __init__(
+        self, engine: Engine, container: str, *, spec: JobSpec, packs: RepositoryPacks, grace: float
+    ) -> None:
+        self._engine = engine
+        self._container = container
+        self._spec = spec
+        self._image = spec.image.name if spec.image is not None else ""
+        self._packs = packs
+        self._grace = grace
+        self._project_dir = container_project_dir(spec.project_path)
+        self._snapshot: Snapshot | None = None
+        self._closed = False
+
+    @property
+    def project_dir(self) -> str:
+        return self._project_dir
+
+    def put(self, snapshot: Snapshot, artifacts: Sequence[Path]) -> None:
+        self._snapshot = snapshot
+        git = f"{self._project_dir.lstrip('/')}/.git"
+        repository = (
+            self._packs.items(git, snapshot.git, git_depth(self._spec.env.get("GIT_DEPTH", "")))
+            if snapshot.git is not None
+            else iter(())
+        )
+        items = workspace_items(
+            self._project_dir, snapshot, repository, artifacts, self._spec.files
+        )
+        try:
+            self._engine.put_archive(self._container, "/", pack(items, int(time.time())))
+        except EngineError as error:
+            raise self._failed("cannot put the workspace into", error) from error
+        except OSError as error:
+            raise ExecutorError(
+                f"cannot read the workspace: {error.filename or snapshot.root}: {error.strerror}"
+            ) from error
+
+    def run(self, script: str, sink: Sink, stop: Stop) -> Exit:
+        stream: Stream | None = None
+        code: int | None = None
+        try:
+            stream = self._start()
+            stream.write(f"cd {quote(self._project_dir)} || exit 1\n{script}".encode())
+            stream.close_write()
+            code = self._follow(stream, sink, stop)
+        except EngineError as error:
+            if stop.reason is None:
+                raise self._failed("lost", error) from error
+        finally:
+            if stream is not None:
+                stream.close()
+        if stop.reason is not None:
+            return Exit(code=None, message=stop.reason)
+        return Exit(code=code, failure=FailureReason.SCRIPT_FAILURE if code else None)
+
+    def collect(self, selection: Selection, into: Path) -> tuple[int, tuple[str, ...]]:
+        try:
+            return collect(
+                self._engine,
+                self._container,
+                project_dir=self._project_dir,
+                selection=selection,
+                tracked=tracked_files(self._snapshot) if selection.untracked else frozenset(),
+                into=into,
+            )
+        except EngineError as error:
+            raise self._failed("cannot take the artifacts out of", error) from error
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._engine.remove(self._container)
+        except EngineError:
+            # The executor's own close tries again, by the label.
+            return
+
+    def _start(self) -> Stream:
+        stream: Stream | None = None
+        try:
+            stream = self._engine.attach(self._container)
+            self._engine.start(self._container)
+        except EngineError as error:
+            if stream is not None:
+                stream.close()
+            if _NO_SHELL.search(str(error)):
+                raise ExecutorError(
+                    f"image {self._image} has no shell to run the script in, or its entry point "
+                    f"does not start: {error}"
+                ) from error
+            raise self._failed("cannot start", error) from error
+        return stream
+
+    def _follow(self, stream: Stream, sink: Sink, stop: Stop) -> int | None:
+        """Deliver the output until the container ends; its exit code."""
+        ending = _Ending(self._engine, self._container, stream, self._grace)
+        unsubscribe = stop.subscribe(ending.begin)
+        try:
+            stream.read(sink)
+            return None if ending.gave_up else self._engine.wait(self._container)
+        finally:
+            unsubscribe()
+            ending.finish()
+
+    def _failed(self, what: str, error: EngineError) -> ExecutorError:
+        return ExecutorError(f"{what} the container of image {self._image}: {error}")
+
+
+class _Ending:
+    """Ends a container on request: asks, waits, kills, and lets go of an engine that is gone."""
+
+    def __init__(self, engine: Engine, container: str, stream: Stream, grace: float) -> None:
+        self._engine = engine
+        self._container = container
+        self._stream = stream
+        self._grace = grace
+        self._done = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.gave_up = False
+
+    def begin(self) -> None:
+        """Start to end it and return at once: the caller may be a signal handler."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._end, daemon=True)
+            self._thread.start()
+
+    def finish(self) -> None:
+        self._done.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _end(self) -> None:
+        self._try(lambda: self._engine.execute(self._container, _TERMINATE, "0"))
+        self._try(lambda: self._engine.kill(self._container, "SIGTERM"))
+        if self._done.wait(self._grace):
+            return
+        self._try(lambda: self._engine.kill(self._container, "SIGKILL"))
+        if not self._done.wait(_PATIENCE):
+            self.gave_up = True
+            self._stream.close()
+
+    def _try(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except EngineError:
+            # It may have ended by itself; if not, the next step is stronger.
+            return
+
+
+def container_name(spec: JobSpec) -> str:
+    """A name that says which job it is, and is one of its own: names are cut and simplified."""
+    simple = re.sub(r"[^a-z0-9]+", "-", spec.job.lower()).strip("-")[:40]
+    own = zlib.crc32(f"{spec.run}\0{spec.job}".encode("utf-8", "surrogateescape"))
+    run = re.sub(r"[^A-Za-z0-9]+", "-", spec.run)[:40]
+    return f"homeport-{run}-{simple}-{own:08x}-{spec.attempt}"
+
+
+def _entrypoint(words: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    if not words:
+        return None
+    return () if words == ("",) else words
