@@ -114,7 +114,7 @@ def _check_regex(regex: Any, value: Any, kind: str, origin: str) -> list[str]:
         return ["RegEx validation can only be used with string inputs"]
     if not isinstance(value, str):
         return []
-    import re2  # noqa: PLC0415 - few inputs have an expression
+    import re2
 
     options = re2.Options()
     options.log_errors = False

@@ -11,6 +11,9 @@ from homeport.pipeline.model.document import Document, Map, Seq
 
 _BLOCK = r"\$\[\[\s*(\S.*?\S)\s*\]\]"
 _SEGMENT = re.compile(r"([^\[\]]+)((?:\[[0-9]{1,9}\])*)")
+_INPUTS_WITHOUT_HEADER = (
+    "Given inputs not defined in the `spec` section of the included configuration file"
+)
 _MAX_BLOCKS = 10_000
 _MAX_FUNCTIONS = 3
 _MAX_ACCESS_BYTES = 1024
@@ -33,12 +36,7 @@ def interpolate(
     """
     if document.header is None:
         if given:
-            raise InputsError(
-                [
-                    "Given inputs not defined in the `spec` section of the included "
-                    "configuration file"
-                ]
-            )
+            raise InputsError([_INPUTS_WITHOUT_HEADER])
         return document.content
     spec = check_header(document.header)
     context: dict[str, Any] = {"inputs": resolve_inputs(spec.get("inputs"), given)}
@@ -64,7 +62,7 @@ def find_blocks(text: str) -> list[tuple[str, str]]:
     """Each whole block in a text, and what stands inside it."""
     if "$[[" not in text:
         return []
-    import re2  # noqa: PLC0415 - linear on text that opens blocks and never closes them
+    import re2
 
     return [(match.group(0), match.group(1)) for match in re2.finditer(_BLOCK, text)]
 

@@ -106,12 +106,13 @@ class _Expansion:
             owner, key = (written, index) if isinstance(written, Seq) else (content, "include")
             span = span_of_value(owner, key)
             try:
-                for location in self._resolve(entry, span, parent):
-                    yield location, span
+                yield from self._resolve(entry, span, parent)
             except LocationError as error:
                 self._fail(str(error), span, chain)
 
-    def _resolve(self, entry: Any, span: Span | None, parent: str | None) -> Iterator[Location]:
+    def _resolve(
+        self, entry: Any, span: Span | None, parent: str | None
+    ) -> Iterator[tuple[Location, Span | None]]:
         variables = self._context.variables
         entry = normalize_entry(entry, variables)
         if not self._is_allowed(entry, span):
@@ -119,14 +120,15 @@ class _Expansion:
         written = entry.get("local")
         files = entry.get("file")
         if entry.get("project") and isinstance(files, list):
-            for file in files:
-                yield parse_entry(Map({**entry, "file": file}), variables)
+            for index, file in enumerate(files):
+                location = parse_entry(Map({**entry, "file": file}), variables)
+                yield location, span_of_value(files, index) or span
         elif isinstance(written, str) and "*" in written:
             for path in match_paths(written.lstrip("/"), self._source.paths()):
                 if path != parent:
-                    yield parse_entry(Map({**entry, "local": path}), variables)
+                    yield parse_entry(Map({**entry, "local": path}), variables), span
         else:
-            yield parse_entry(entry, variables)
+            yield parse_entry(entry, variables), span
 
     def _is_allowed(self, entry: Map, span: Span | None) -> bool:
         if entry.get("rules") is None:
@@ -183,30 +185,37 @@ class _Expansion:
         source = self._source.read(path)
         if source is None:
             raise LocationError(f"Local file `{path}` does not exist!")
-        if not source.strip():
-            return self._fail(f"Local file `{path}` is empty!", span, chain)
         inner = (span, *chain) if span else chain
-        try:
-            content = interpolate(
-                self._load(path, source, inner),
-                location.inputs,
-                self._context.variables,
-                self._context.masked,
-            )
-        except UsageError as error:
-            for problem in error.problems:
-                message = f"`{self._mask(path)}`: {problem.message}"
-                self.errors.append(replace(problem, message=message, included_from=inner))
-            return None
-        except InputsError as error:
-            return self._fail(f"`{path}`: {', '.join(error.messages[:3])}", span, chain)
-        self._size += len(source)
-        if self._size > self._context.limits.total_size:
-            return self._fail("Total size of combined CI/CD configuration is too big", span, chain)
-        if not content:
-            message = f"Included file `{path}` does not have valid YAML syntax!"
-            return self._fail(message, span, chain)
-        return self.expand(content, inner, path)
+        wrong = None
+        content = None
+        if not source.strip():
+            wrong = f"Local file `{path}` is empty!"
+        elif self._is_over(len(source)):
+            wrong = "Total size of combined CI/CD configuration is too big"
+        else:
+            try:
+                content = self._interpolate(path, source, location.inputs, inner)
+            except UsageError as error:
+                for problem in error.problems:
+                    message = f"`{self._mask(path)}`: {problem.message}"
+                    self.errors.append(replace(problem, message=message, included_from=inner))
+                return None
+            except InputsError as error:
+                wrong = f"`{path}`: {', '.join(error.messages[:3])}"
+            else:
+                if not content:
+                    wrong = f"Included file `{path}` does not have valid YAML syntax!"
+        if wrong is not None:
+            self._fail(wrong, span, chain)
+        return self.expand(content, inner, path) if content else None
+
+    def _is_over(self, size: int) -> bool:
+        self._size += size
+        return self._size > self._context.limits.total_size
+
+    def _interpolate(self, path: str, source: bytes, inputs: Any, chain: Chain) -> Map:
+        document = self._load(path, source, chain)
+        return interpolate(document, inputs, self._context.variables, self._context.masked)
 
     def _load(self, path: str, source: bytes, chain: Chain) -> Document:
         document = self._documents.get(path)

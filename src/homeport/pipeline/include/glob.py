@@ -10,7 +10,7 @@ def match_paths(pattern: str, paths: Iterable[str]) -> list[str]:
     `*` stands for any characters but `/`, `**` for any characters; everything else stands for
     itself, `.`, `?` and `[` too. `dir/**/*.yml` therefore needs a folder below `dir`.
     """
-    import re2  # noqa: PLC0415 - most pipelines have no pattern
+    import re2
 
     parts = (
         {"**": ".*", "*": "[^/]*"}.get(part) or re.escape(part)

@@ -168,6 +168,6 @@ def _is_url(text: str) -> bool:
 
 
 def _to_json(value: Any) -> str:
-    import json  # noqa: PLC0415 - only messages need it
+    import json
 
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
