@@ -32,6 +32,12 @@ class Case(NamedTuple):
     commands: tuple[Command, ...]
     targets: tuple[Target, ...] = ()
 
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The labels of homeport's own commands."""
+        peers = (FLOOR, GCL, GCL_BARE, GCIL)
+        return tuple(label for label, *_ in self.commands if label not in peers)
+
 
 def all_cases(programs: Programs, repositories: Callable[[str], Path], home: Path) -> list[Case]:
     """Every case for which the programs are there; `home` is an empty folder for their state."""
@@ -81,7 +87,8 @@ class _Maker:
             (
                 self._command(FLOOR, floor, root),
                 self._command(HOMEPORT, (*self._programs.homeport, "list"), root),
-                *self._peers(root, ("--list",), ("--list",)),
+                # gcil's --list asks which job to run; --dump is what it has for programs.
+                *self._peers(root, ("--list",), ("--dump",)),
             ),
             targets,
         )

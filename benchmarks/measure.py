@@ -54,18 +54,27 @@ class BrokenRunError(Exception):
     """A command of the comparison did not do its work, so its time means nothing."""
 
 
-def measure(commands: Sequence[Command], rounds: int) -> dict[str, Costs]:
-    """The costs of each command by its label: one warm-up, then `rounds` times all in turn.
+def measure(commands: Sequence[Command], rounds: int) -> tuple[dict[str, Costs], dict[str, str]]:
+    """The costs of each command by its label, and why the others have none.
 
-    Turns spread whatever else the machine does over all commands alike.
+    One warm-up, then `rounds` times all in turn: turns spread whatever else the machine does over
+    all commands alike. A command that fails is left out of the turns that follow.
     """
     costs: dict[str, list[Cost]] = {command.label: [] for command in commands}
+    failures: dict[str, str] = {}
     for number in range(rounds + 1):
         for command in commands:
-            cost = run(command)
+            if command.label in failures:
+                continue
+            try:
+                cost = run(command)
+            except BrokenRunError as error:
+                failures[command.label] = str(error)
+                continue
             if number:
                 costs[command.label].append(cost)
-    return {label: Costs(tuple(runs)) for label, runs in costs.items()}
+    done = {label: Costs(tuple(runs)) for label, runs in costs.items() if label not in failures}
+    return done, failures
 
 
 def run(command: Command) -> Cost:
@@ -91,8 +100,7 @@ def run(command: Command) -> Cost:
     process.stderr.close()
     if process.returncode:
         sys.stderr.buffer.write(errors)
-        message = f"{command.label} ended with {process.returncode}: {' '.join(command.argv)}"
-        raise BrokenRunError(message)
+        raise BrokenRunError(f"ended with {process.returncode}, see its errors above")
     return Cost(usage.ru_utime + usage.ru_stime, time.perf_counter() - begin)
 
 

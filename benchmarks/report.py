@@ -24,7 +24,7 @@ def head(programs: Programs, rounds: int) -> Iterator[str]:
         yield f"Not measured: {reason}"
 
 
-def section(case: Case, costs: Mapping[str, Costs]) -> Iterator[str]:
+def section(case: Case, costs: Mapping[str, Costs], failures: Mapping[str, str]) -> Iterator[str]:
     """The table of one case and the verdict on its targets."""
     own = costs.get(HOMEPORT)
     yield ""
@@ -37,13 +37,15 @@ def section(case: Case, costs: Mapping[str, Costs]) -> Iterator[str]:
         ratio = f"{cost.cpu / own.cpu:.2f}" if own else ""
         cpu, wall = round(1000 * cost.cpu), round(1000 * cost.wall)
         yield f"| {label} | {cpu} | {low} to {high} | {wall} | {ratio} |"
+    for label, reason in failures.items():
+        yield f"| {label} | {reason} | | | |"
     if case.targets:
         yield ""
     for target in case.targets:
         try:
             figure = target.figure(costs)
         except KeyError as label:
-            yield f"- NOT MEASURED: {target.text} ({label.args[0]} is not there)"
+            yield f"- NOT MEASURED: {target.text} ({label.args[0]} has no figure)"
             continue
         verdict = "met" if figure <= target.limit else "MISSED"
         yield f"- {verdict}: {target.text}: {figure:.2f} (limit {target.limit:.2f})"

@@ -1,6 +1,6 @@
 import sys
 
-from yaml import CParser  # type: ignore[attr-defined]
+from yaml._yaml import CParser
 
 with open(sys.argv[1], "rb") as file:  # noqa: PTH123 - minimal
     parser = CParser(file)
