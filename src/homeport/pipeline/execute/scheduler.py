@@ -28,6 +28,9 @@ from homeport.pipeline.status.job import StatusJob
 from homeport.pipeline.status.reason import Reasons
 from homeport.pipeline.status.transition import Action
 
+# A signal that comes just before the calling thread falls asleep is seen after this many seconds.
+_LONGEST_SLEEP = 0.5
+
 
 def run_plan(
     plan: Plan,
@@ -142,7 +145,9 @@ class _Run:
 
     def _wait(self) -> None:
         """Sleep until a job reports, a delay is over or somebody wants us to stop."""
-        timeout = max(0.0, self._delayed[0][0] - self._clock()) if self._delayed else None
+        timeout = _LONGEST_SLEEP
+        if self._delayed:
+            timeout = min(timeout, max(0.0, self._delayed[0][0] - self._clock()))
         try:
             message = self._inbox.get(timeout=timeout)
         except Empty:
