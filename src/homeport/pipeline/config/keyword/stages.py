@@ -1,0 +1,32 @@
+"""`stages` and `stage`. Source: GitLab's CI/CD YAML reference, `stages`, `stage: .pre`."""
+
+from typing import Any
+
+from homeport.pipeline.config.entry import Entry, flatten, is_nested
+
+MAX_NESTING = 10
+EDGES = (".pre", ".post")
+DEFAULT_STAGES = (".pre", "build", "test", "deploy", ".post")
+DEFAULT_STAGE = "test"
+
+
+def parse_stages(value: Any, entry: Entry) -> tuple[str, ...] | None:
+    """The stages in order with `.pre` first and `.post` last; an empty list stays empty."""
+    if not is_nested(value, MAX_NESTING, lambda item: isinstance(item, str)):
+        entry.config(
+            "should be an array of strings or a nested array of strings up to "
+            f"{MAX_NESTING} levels deep",
+            "wrong-type",
+        )
+        return None
+    if not value:
+        return ()
+    between = flatten([item for item in value if item not in EDGES])
+    return (EDGES[0], *dict.fromkeys(stage for stage in between if stage not in EDGES), EDGES[1])
+
+
+def parse_stage(value: Any, entry: Entry) -> str | None:
+    if isinstance(value, str):
+        return str(value)
+    entry.config("should be a string", "wrong-type")
+    return None

@@ -1,0 +1,16 @@
+"""`tags`: which runners may take a job. Source: GitLab's CI/CD YAML reference, `tags`."""
+
+from typing import Any
+
+from homeport.pipeline.config.entry import Entry, is_strings
+
+MAX_TAGS = 50
+
+
+def parse_tags(value: Any, entry: Entry) -> tuple[str, ...] | None:
+    if not is_strings(value):
+        entry.config("should be an array of strings", "wrong-type")
+        return None
+    if len(set(value)) >= MAX_TAGS:
+        entry.config(f"must be less than the limit of {MAX_TAGS} tags", "limit")
+    return tuple(value)
