@@ -7,7 +7,7 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO, Self
 from urllib.parse import quote, urlencode
@@ -162,7 +162,7 @@ class Client:
         self,
         method: str,
         path: str,
-        query: Mapping[str, str] = {},
+        query: Mapping[str, str | Sequence[str]] = {},
         *,
         content: object = None,
         chunks: Iterable[bytes] | None = None,
@@ -182,7 +182,9 @@ class Client:
                 self._send_head(
                     connection,
                     method,
-                    self.prefix + quote(path) + ("?" + urlencode(query) if query else ""),
+                    self.prefix
+                    + quote(path)
+                    + ("?" + urlencode(query, doseq=True) if query else ""),
                     content=content,
                     chunked=chunks is not None,
                     headers=headers,

@@ -1,0 +1,280 @@
+"""An engine in memory, for tests: it keeps files and plays programs instead of running them.
+
+It passes the contract suite of engines as far as that needs no kernel. Its shell knows four words,
+one a line: `echo TEXT`, `cat PATH`, `sleep SECONDS` (which a signal ends) and `exit STATUS`; any
+other line prints nothing. `calls` counts what was asked, by method.
+"""
+
+import io
+import tarfile
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from homeport.engine.api import ContainerSpec, EngineError, EngineInfo, ImageInfo, PathInfo
+
+_SIGNALS = {"SIGTERM": 15, "SIGKILL": 9, "SIGINT": 2}
+
+
+class FakeContainer:
+    """One container: its request, its files by path without a leading slash, and its state."""
+
+    def __init__(self, spec: ContainerSpec) -> None:
+        self.spec = spec
+        self.files: dict[str, tuple[tarfile.TarInfo, bytes]] = {}
+        self.stdin = bytearray()
+        self.stdin_closed = threading.Event()
+        self.started = threading.Event()
+        self.ended = threading.Event()
+        self.output: list[bytes] = []
+        self.exit_code = 0
+        self.signal: str | None = None
+        self.signalled = threading.Event()
+        self.executed: list[tuple[str, ...]] = []
+
+    @property
+    def running(self) -> bool:
+        return self.started.is_set() and not self.ended.is_set()
+
+
+class FakeStream:
+    """An attached container, whose output is delivered when its program has ended."""
+
+    def __init__(self, container: FakeContainer) -> None:
+        self._container = container
+        self._closed = threading.Event()
+
+    def write(self, data: bytes) -> None:
+        self._container.stdin += data
+
+    def close_write(self) -> None:
+        self._container.stdin_closed.set()
+
+    def read(self, output: Callable[[bytes], None]) -> None:
+        while not self._container.ended.wait(0.005):
+            if self._closed.is_set():
+                return
+        for data in self._container.output:
+            output(data)
+
+    def close(self) -> None:
+        self._closed.set()
+
+
+Program = Callable[[FakeContainer, str], int]
+"""Plays a container's program with its whole stdin; adds to `output`; the exit code."""
+
+
+class FakeEngine:
+    """`engine.api.Engine` in memory. `remote` are the images that a pull finds."""
+
+    def __init__(
+        self,
+        images: Mapping[str, ImageInfo] = {},
+        remote: Mapping[str, ImageInfo] = {},
+        program: Program | None = None,
+    ) -> None:
+        self.images = dict(images)
+        self.remote = dict(remote)
+        self.program = program or play
+        self.held: dict[str, FakeContainer] = {}
+        self.calls: Counter[str] = Counter()
+        self.dead: str | None = None
+        self._lock = threading.Lock()
+        self._number = 0
+
+    def info(self) -> EngineInfo:
+        self._called("info")
+        return EngineInfo(
+            address="memory",
+            name="Fake",
+            version="1",
+            api_version="1.41",
+            os="linux",
+            architecture="amd64",
+        )
+
+    def image(self, reference: str) -> ImageInfo | None:
+        self._called("image")
+        return self.images.get(_tagged(reference))
+
+    def pull(self, reference: str, platform: str | None, progress: Callable[[str], None]) -> None:
+        self._called("pull")
+        found = self.remote.get(_tagged(reference))
+        if found is None or (platform and found.platform and platform != found.platform):
+            raise EngineError.of(f"manifest for {reference} not found", code="engine-pull")
+        progress(f"Pulling {reference}")
+        self.images[_tagged(reference)] = found
+
+    def create(self, spec: ContainerSpec) -> str:
+        self._called("create")
+        if _tagged(spec.image) not in self.images:
+            raise EngineError.of(f"No such image: {spec.image}", code="engine-refused")
+        with self._lock:
+            if any(spec.name == other.spec.name for other in self.held.values()):
+                raise EngineError.of(f"the name {spec.name} is in use", code="engine-refused")
+            self._number += 1
+            identity = f"{self._number:064x}"
+            self.held[identity] = FakeContainer(spec)
+        return identity
+
+    def attach(self, container: str) -> FakeStream:
+        self._called("attach")
+        found = self._find(container)
+        if not found.running:
+            found.stdin.clear()
+            for event in (found.stdin_closed, found.started, found.ended, found.signalled):
+                event.clear()
+            found.output, found.signal = [], None
+        return FakeStream(found)
+
+    def start(self, container: str) -> None:
+        self._called("start")
+        found = self._find(container)
+        words = found.spec.command or ()
+        if words[:1] not in ((), ("sh",), ("/bin/sh",)):
+            raise EngineError.of(f'exec: "{words[0]}": executable file not found in $PATH')
+        found.started.set()
+        threading.Thread(target=self._run, args=(found,), daemon=True).start()
+
+    def wait(self, container: str) -> int:
+        self._called("wait")
+        found = self._find(container)
+        found.ended.wait()
+        self._check()
+        return found.exit_code
+
+    def execute(self, container: str, command: Sequence[str], user: str) -> None:  # noqa: ARG002
+        self._called("execute")
+        found = self._find(container)
+        if not found.running:
+            raise EngineError.of(f"container {container} is not running", code="engine-refused")
+        found.executed.append(tuple(command))
+        if tuple(command) == ("sh", "-c", "kill -TERM -1"):
+            _signal(found, "SIGTERM")
+
+    def kill(self, container: str, signal: str) -> None:
+        self._called("kill")
+        found = self.held.get(container)
+        if found is not None and found.running:
+            _signal(found, signal)
+
+    def remove(self, container: str) -> None:
+        self._called("remove")
+        with self._lock:
+            found = self.held.pop(container, None)
+        if found is not None and found.running:
+            _signal(found, "SIGKILL")
+
+    def put_archive(self, container: str, path: str, chunks: Iterable[bytes]) -> None:
+        self._called("put_archive")
+        found = self._find(container)
+        data = b"".join(chunks)
+        prefix = path.strip("/")
+        if prefix and prefix not in found.files:
+            raise EngineError.of(f"Could not find the file {path}", code="engine-refused")
+        try:
+            with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
+                for member in archive:
+                    content = archive.extractfile(member) if member.isfile() else None
+                    name = "/".join(part for part in (prefix, member.name.strip("/")) if part)
+                    found.files[name] = (member, content.read() if content else b"")
+        except tarfile.TarError as error:
+            raise EngineError.of(f"broken archive: {error}", code="engine-refused") from error
+
+    def get_archive(self, container: str, path: str) -> Iterator[bytes] | None:
+        self._called("get_archive")
+        files = self._find(container).files
+        top = path.strip("/")
+        if top not in files:
+            return None
+        parent = top.rpartition("/")[0]
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w") as archive:
+            for name in sorted(files):
+                if name == top or name.startswith(f"{top}/"):
+                    member, content = files[name]
+                    entry = member.replace(name=name.removeprefix(parent).lstrip("/"), deep=False)
+                    archive.addfile(entry, io.BytesIO(content))
+        return iter((out.getvalue(),))
+
+    def path_info(self, container: str, path: str) -> PathInfo | None:
+        self._called("path_info")
+        found = self._find(container).files.get(path.strip("/"))
+        if found is None:
+            return None
+        member = found[0]
+        target = member.linkname
+        if target and not target.startswith("/"):
+            target = f"/{path.strip('/').rpartition('/')[0]}/{target}"
+        return PathInfo(directory=member.isdir(), symlink=member.issym(), target=target)
+
+    def containers(self, labels: Mapping[str, str]) -> Sequence[str]:
+        self._called("containers")
+        wanted = labels.items()
+        return tuple(
+            key for key, found in self.held.items() if wanted <= dict(found.spec.labels).items()
+        )
+
+    def close(self) -> None:
+        self.die("it is no longer used")
+
+    def die(self, reason: str) -> None:
+        """From now on fail every call, those under way among them."""
+        self.dead = reason
+        for found in tuple(self.held.values()):
+            found.signalled.set()
+            found.ended.set()
+
+    def _run(self, found: FakeContainer) -> None:
+        if found.spec.stdin:
+            found.stdin_closed.wait()
+        code = self.program(found, found.stdin.decode())
+        found.exit_code = 128 + _SIGNALS[found.signal] if found.signal else code
+        found.ended.set()
+
+    def _find(self, container: str) -> FakeContainer:
+        found = self.held.get(container)
+        if found is None:
+            raise EngineError.of(f"No such container: {container}", code="engine-refused")
+        return found
+
+    def _called(self, method: str) -> None:
+        with self._lock:
+            self.calls[method] += 1
+        self._check()
+
+    def _check(self) -> None:
+        if self.dead is not None:
+            raise EngineError.of(
+                f"the container engine at memory does not answer: {self.dead}",
+                code="engine-unreachable",
+            )
+
+
+def play(container: FakeContainer, script: str) -> int:
+    """The shell of four words (see the module)."""
+    for line in script.splitlines():
+        word, _, rest = line.strip().partition(" ")
+        if container.signal is not None:
+            return 0
+        if word == "echo":
+            container.output.append(f"{rest}\n".encode())
+        elif word == "cat":
+            container.output.append(container.files[rest.strip("/")][1])
+        elif word == "sleep":
+            container.signalled.wait(float(rest))
+        elif word == "exit":
+            return int(rest)
+    return 0
+
+
+def _signal(container: FakeContainer, signal: str) -> None:
+    container.signal = signal if signal in _SIGNALS else f"SIG{signal}"
+    container.signalled.set()
+
+
+def _tagged(reference: str) -> str:
+    if "@" in reference or ":" in reference.rpartition("/")[2]:
+        return reference
+    return f"{reference}:latest"
