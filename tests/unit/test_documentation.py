@@ -8,6 +8,9 @@ import pytest
 
 from homeport.cli.main import build_parser
 from homeport.errors import ExitCode
+from homeport.pipeline.config.keywords import JOB_ORDER
+from homeport.pipeline.model.trigger import Commit, Source, Trigger
+from homeport.pipeline.variables.predefined import job_variables, pipeline_variables
 from homeport.settings.keys import ENVIRONMENT, KEYS
 
 ROOT = Path(__file__).parents[2]
@@ -98,3 +101,42 @@ def test_decisions_are_numbered_once_and_listed() -> None:
     assert [
         name for name in pages if not (folder / name).read_text().startswith(f"# {name[:4]}. ")
     ] == []
+
+
+def test_the_keywords_page_has_a_row_for_every_keyword_of_a_job() -> None:
+    text = (ROOT / "docs/reference/keywords.md").read_text()
+    rows = "".join(re.findall(r"^\| (`.*?) \|", text, re.MULTILINE))
+    words = set(re.findall(r"\w+", rows))
+    assert sorted(set(JOB_ORDER) - words) == []
+
+
+def test_the_predefined_variables_page_names_every_variable() -> None:
+    commit = Commit(
+        sha="a" * 40, title="t", message="t", description="", timestamp="", author="A <a@b>"
+    )
+    branch = Trigger(root="/r", commit=commit, branch="main", user_name="A", user_email="a@b")
+    tag = Trigger(root="/r", commit=commit, tag="v1", source=Source.PUSH)
+    found = {
+        *pipeline_variables(branch, pipeline_name="n"),
+        *pipeline_variables(tag),
+        *job_variables(
+            branch,
+            name="a 1/2",
+            stage="test",
+            job_id=1,
+            project_dir="/b/p",
+            builds_dir="/b",
+            image="x",
+            timeout=1,
+            manual=True,
+            node_index=1,
+            node_total=2,
+            environment_name="e",
+            environment_url="u",
+            started_at="2026-01-01T00:00:00Z",
+            architecture="linux/amd64",
+        ),
+        *job_variables(branch, name="a", stage="test", job_id=1),
+    }
+    text = (ROOT / "docs/reference/predefined-variables.md").read_text()
+    assert sorted(name for name in found if f"`{name}`" not in text) == []
