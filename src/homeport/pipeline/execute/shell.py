@@ -1,0 +1,231 @@
+"""Jobs in a shell of this machine, each in a workspace of its own and a clean environment.
+
+It stands for GitLab Runner's shell executor. A job runs with the user's rights and can reach
+whatever the user can; what it is kept from is what it would not have on a runner: the user's
+working tree, terminal, and environment (tokens, agents).
+"""
+
+import errno
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from threading import Lock
+
+from homeport.errors import HomeportError
+from homeport.lib.git import Git
+from homeport.lib.process import ProcessTree
+from homeport.pipeline.execute.api import (
+    ExecutorError,
+    Exit,
+    JobSpec,
+    Selection,
+    Session,
+    Sink,
+    Snapshot,
+    Stop,
+)
+from homeport.pipeline.execute.artifacts import take_out
+from homeport.pipeline.execute.snapshot import git_environment
+from homeport.pipeline.execute.workspace import lay_out, overlay, remove
+from homeport.pipeline.model.event import FailureReason
+
+_KEPT = frozenset({"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TMPDIR"})
+_PATH = "/usr/local/bin:/usr/bin:/bin"
+_MARK = "HOMEPORT_SESSION"
+_GRACE = 2.0
+
+
+class ShellExecutor:
+    """`execute.api.Executor` on this machine, for one run.
+
+    `builds` is a folder of this run alone; `pass_env` names variables of `host_env` that jobs get
+    beside the few that they always get; `shell` is a path or name, by default bash, else sh.
+    """
+
+    def __init__(
+        self,
+        builds: Path,
+        *,
+        host_env: Mapping[str, str],
+        pass_env: Sequence[str] = (),
+        shell: str | None = None,
+    ) -> None:
+        # Resolved, so that the job's `pwd` and its CI_PROJECT_DIR are the same text.
+        self._builds = os.path.realpath(builds)
+        self._env = clean_environment(host_env, pass_env)
+        self._wanted = shell
+        self._shell: str | None = None
+        self._slots: dict[tuple[str, str, int], int] = {}
+        self._lock = Lock()
+
+    def project_dir(self, run: str, job: str, attempt: int, project_path: str) -> str:
+        with self._lock:
+            # A number, because tools put sockets in here, whose paths must stay short.
+            slot = self._slots.setdefault((run, job, attempt), len(self._slots))
+        parts = [part for part in project_path.split("/") if part not in ("", ".", "..")]
+        return f"{self._builds}/{slot}/{'/'.join(parts) or 'project'}"
+
+    def open(self, spec: JobSpec, note: Callable[[str], None]) -> Session:
+        del note  # nothing here takes long enough to speak of
+        if self._shell is None:
+            self._shell = find_shell(self._wanted, self._env["PATH"])
+        project = self.project_dir(spec.run, spec.job, spec.attempt, spec.project_path)
+        slot = self._slots[spec.run, spec.job, spec.attempt]
+        mark = f"{spec.run}-{slot}-{os.getpid()}"
+        env = {**self._env, **spec.env, **git_environment(spec.env, project), _MARK: mark}
+        return ShellSession(
+            folder=f"{self._builds}/{slot}",
+            project=project,
+            env=env,
+            files=spec.files,
+            shell=self._shell,
+        )
+
+    def close(self) -> None:
+        remove(self._builds)
+
+
+class ShellSession:
+    """`execute.api.Session`: a folder with the workspace, its temporary files and its script."""
+
+    def __init__(
+        self,
+        *,
+        folder: str,
+        project: str,
+        env: Mapping[str, str],
+        files: Mapping[str, str],
+        shell: str,
+    ) -> None:
+        self._folder = folder
+        self._project = project
+        self._env = env
+        self._files = files
+        self._shell = shell
+
+    @property
+    def project_dir(self) -> str:
+        return self._project
+
+    def put(self, snapshot: Snapshot, artifacts: Sequence[Path]) -> None:
+        try:
+            os.makedirs(self._folder, mode=0o700, exist_ok=True)
+            lay_out(snapshot, self._project)
+            for tree in artifacts:
+                overlay(os.fspath(tree), self._project)
+            if self._files:
+                self._put_files()
+        except OSError as error:
+            raise ExecutorError(
+                f"cannot lay out the workspace: {error.filename}: {error.strerror}"
+            ) from error
+
+    def run(self, script: str, sink: Sink, stop: Stop) -> Exit:
+        if stop.reason is not None:
+            return Exit(code=None, message=stop.reason)
+        tree = self._start(script)
+        unsubscribe = stop.subscribe(tree.end)
+        try:
+            code = tree.read(sink)
+        finally:
+            unsubscribe()
+        return _ended(code, stop)
+
+    def collect(self, selection: Selection, into: Path) -> tuple[int, tuple[str, ...]]:
+        untracked = self._untracked() if selection.untracked else ()
+        return take_out(self._project, selection, os.fspath(into), untracked=untracked)
+
+    def close(self) -> None:
+        remove(self._folder)
+
+    def _start(self, script: str) -> ProcessTree:
+        """The shell, reading the script from an open file without a name.
+
+        So no process list shows it, nothing of the job can change it, and the shell reads it in
+        blocks, which it does not from a pipe.
+        """
+        stdin = self._script_file(script)
+        try:
+            return ProcessTree(
+                [self._shell],
+                cwd=self._project,
+                env=self._env,
+                stdin=stdin,
+                mark=f"{_MARK}={self._env[_MARK]}",
+                grace=_GRACE,
+            )
+        except ValueError as error:
+            raise ExecutorError(f"the job's environment is impossible: {error}") from error
+        except OSError as error:
+            raise ExecutorError(self._in_words(error)) from error
+        finally:
+            os.close(stdin)
+
+    def _script_file(self, script: str) -> int:
+        path = f"{self._folder}/script"
+        try:
+            writer = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                reader = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                with open(writer, "wb", closefd=False) as file:
+                    file.write(script.encode("utf-8", "surrogateescape"))
+            finally:
+                os.close(writer)
+                os.unlink(path)
+        except OSError as error:
+            raise ExecutorError(f"cannot write the script: {error.strerror}") from error
+        return reader
+
+    def _in_words(self, error: OSError) -> str:
+        if not os.path.isdir(self._project):
+            return f"the project folder {self._project} is gone"
+        if isinstance(error, FileNotFoundError):
+            return f"the shell {self._shell} is not there"
+        if error.errno == errno.E2BIG:
+            return "the job's environment is too large for this system"
+        return f"cannot start the shell {self._shell}: {error.strerror}"
+
+    def _put_files(self) -> None:
+        folder = f"{self._project}.tmp"
+        os.mkdir(folder, 0o700)
+        for name, content in self._files.items():
+            path = f"{folder}/{name}"
+            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with open(file, "wb") as writer:
+                writer.write(content.encode("utf-8", "surrogateescape"))
+
+    def _untracked(self) -> tuple[str, ...]:
+        git = f"{self._project}/.git"
+        env = {"GIT_DIR": git, "GIT_WORK_TREE": self._project}
+        try:
+            listed = Git(self._project).run("ls-files", "-o", "-z", env=env, config=False)
+        except HomeportError as error:
+            raise ExecutorError(f"cannot list the untracked files: {error}") from error
+        return tuple(os.fsdecode(listed).split("\0")[:-1])
+
+
+def clean_environment(host: Mapping[str, str], pass_env: Sequence[str]) -> dict[str, str]:
+    """What jobs see of the user's environment; there is always a PATH."""
+    passed = {*_KEPT, *pass_env}
+    kept = {name: value for name, value in host.items() if name in passed or name.startswith("LC_")}
+    if not kept.get("PATH"):
+        kept["PATH"] = _PATH
+    return kept
+
+
+def find_shell(wanted: str | None, path: str) -> str:
+    """The absolute path of the shell; raises `ExecutorError` if there is none."""
+    for name in (wanted,) if wanted else ("bash", "sh"):
+        places = [name] if "/" in name else [f"{folder}/{name}" for folder in path.split(":")]
+        for place in places:
+            if place.startswith("/") and os.path.isfile(place) and os.access(place, os.X_OK):
+                return place
+    raise ExecutorError(
+        f"the shell {wanted} is not there" if wanted else "neither bash nor sh is on the PATH"
+    )
+
+
+def _ended(code: int, stop: Stop) -> Exit:
+    if stop.reason is not None:
+        return Exit(code=None, message=stop.reason)
+    return Exit(code=code, failure=FailureReason.SCRIPT_FAILURE if code else None)

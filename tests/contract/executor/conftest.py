@@ -1,0 +1,93 @@
+"""The executors that the contract is run on, each as a `Place`.
+
+To add one, write a fixture `<name>_place` and its name among the parameters of `place`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from msgspec import Struct
+
+from homeport.pipeline.execute.api import Executor, JobSpec, Session, Snapshot
+from homeport.pipeline.execute.shell import ShellExecutor
+from homeport.pipeline.model.config import Image
+
+
+class Place(Struct, frozen=True):
+    """An executor and the image that its jobs need (with a POSIX shell), or None."""
+
+    executor: Executor
+    image: Image | None = None
+
+
+@pytest.fixture
+def shell_place(tmp_path: Path) -> Iterator[Place]:
+    host_env = {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(tmp_path),
+        "HOMEPORT_CANARY": "seen",
+    }
+    executor = ShellExecutor(tmp_path / "builds", host_env=host_env)
+    yield Place(executor)
+    executor.close()
+    assert not (tmp_path / "builds").exists()
+
+
+@pytest.fixture(params=["shell"])
+def place(request: pytest.FixtureRequest) -> Place:
+    found = request.getfixturevalue(f"{request.param}_place")
+    assert isinstance(found, Place)
+    return found
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A user's working tree."""
+    root = tmp_path / "tree"
+    (root / "src").mkdir(parents=True)
+    (root / "src/main.c").write_text("int main;\n")
+    (root / "tool").write_text("#!/bin/sh\necho tool ran\n")
+    (root / "tool").chmod(0o755)
+    (root / "link").symlink_to("src/main.c")
+    (root / "with space").write_text("")
+    return root
+
+
+@pytest.fixture
+def snapshot(tree: Path) -> Snapshot:
+    files = ("src/main.c", "tool", "link", "with space")
+    return Snapshot(root=tree, files=files, git=None, objects=None)
+
+
+OpenSession = Callable[..., Session]
+
+
+@pytest.fixture
+def open_session(place: Place, snapshot: Snapshot) -> Iterator[OpenSession]:
+    """Opens sessions that hold the snapshot and artifacts, and closes them."""
+    opened: list[Session] = []
+
+    def open_one(
+        *artifacts: Path,
+        job: str = "job",
+        env: Mapping[str, str] = {},
+        files: Mapping[str, str] = {},
+    ) -> Session:
+        spec = JobSpec(
+            run="run1",
+            job=job,
+            attempt=1,
+            env=env,
+            files=files,
+            project_path="group/name",
+            image=place.image,
+        )
+        session = place.executor.open(spec, lambda _: None)
+        opened.append(session)
+        session.put(snapshot, artifacts)
+        return session
+
+    yield open_one
+    for session in opened:
+        session.close()
