@@ -29,6 +29,7 @@ from homeport.settings.source import Source, read_source
 
 REPOSITORY_FILE = "homeport.toml"
 COMMAND_LINE = "command line"
+_NAME_RULE = "a variable's name has only letters, digits and _"
 
 
 def load_settings(
@@ -178,6 +179,8 @@ class _Layers:
             return
         self._origin[key] = origin
         if table == "variables":
+            if not (name.isascii() and name.replace("_", "a").isalnum()):
+                self._problems.append(_wrong(key, _NAME_RULE, span, origin))
             self._variables[name] = _variable(converted)
         elif table == "tags":
             self._tags[name] = _tag(converted)

@@ -178,6 +178,10 @@ WRONG = {
         'masked = ["A", "not a name"]',
         ["homeport.toml:1:1: masked[1]: expected `str` matching regex '^[A-Za-z_][A-Za-z0-9_]*$'"],
     ),
+    "a variable that no shell knows": (
+        '[variables]\n"a-b" = "1"',
+        ["homeport.toml:2:1: variables.a-b: a variable's name has only letters, digits and _"],
+    ),
     "several at once": (
         'pass_env = ["A"]\nconcurrency = 0\nfoo = 1',
         [
