@@ -178,9 +178,7 @@ class Entry:
         item = value.get(key)
         if item is None:
             return None
-        if not isinstance(item, str):
-            self.wrong(value, key, "should be a string")
-        if item not in allowed:
+        if not isinstance(item, str) or item not in allowed:
             text = message or f"should be one of: {', '.join(allowed)}"
             self.wrong(value, key, text, "not-allowed")
             return None

@@ -8,7 +8,7 @@ from homeport.pipeline.config.keyword.flags import parse_boolean
 from homeport.pipeline.model.config import Cache, CacheKey
 
 MAX_CACHES = 4
-MAX_FILES = 10
+_MAX_FILES = {"files": 10, "files_commits": 2}
 MAX_FALLBACK_KEYS = 5
 _KEYS = ("key", "untracked", "paths", "when", "policy", "unprotect", "fallback_keys")
 _WHEN = ("on_success", "on_failure", "always")
@@ -111,8 +111,9 @@ def _files(value: Any, key: str, entry: Entry) -> tuple[str, ...]:
         return ()
     if not found:
         place.config("requires at least 1 item", "blank")
-    if len(found) > MAX_FILES:
-        place.config(f"has too many items (maximum is {MAX_FILES})", "limit")
+    limit = _MAX_FILES[key]
+    if len(found) > limit:
+        place.config(f"has too many items (maximum is {limit})", "limit")
     return tuple(path.lstrip("/") for path in found)
 
 

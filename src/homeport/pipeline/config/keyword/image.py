@@ -93,6 +93,8 @@ def _executor_options(value: Any, entry: Entry) -> tuple[str | None, str | None]
         user = kubernetes.get("user")
         if "user" in kubernetes and not (isinstance(user, str) or is_integer(user)):
             _complain(entry, "value at `/kubernetes/user` is not one of the types: string, integer")
+        elif isinstance(user, str):
+            _check_text(user, "/kubernetes/user", _LIMITS["user"], entry)
     docker = value.get("docker")
     if docker is None or not _is_object(docker, "docker", ("platform", "user"), entry):
         return None, None

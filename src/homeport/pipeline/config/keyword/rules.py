@@ -1,10 +1,11 @@
-"""`rules` of a job and of `workflow:`: a list of conditions, nested lists flattened.
+"""`rules` of a job, of `workflow:` and of an include: a list of conditions, nested lists flattened.
 
-Source: GitLab's CI/CD YAML reference, `rules`, `workflow:rules`.
+Source: GitLab's CI/CD YAML reference, `rules`, `workflow:rules`, `include:rules`.
 """
 
 from typing import Any
 
+from homeport.errors import Span, UsageError
 from homeport.pipeline.config.duration import WEEK, parse_duration, within
 from homeport.pipeline.config.entry import Entry, is_nested, places
 from homeport.pipeline.config.keyword.clauses import parse_changes, parse_exists
@@ -14,12 +15,14 @@ from homeport.pipeline.config.keyword.variables import parse_plain_variables
 from homeport.pipeline.config.keyword.workflow_cancel import parse_auto_cancel
 from homeport.pipeline.config.ruby import is_blank, ruby_string
 from homeport.pipeline.model.config import AllowFailure, Rule, When
-from homeport.pipeline.model.document import span_of_key, span_of_value
+from homeport.pipeline.model.document import Map, span_of_key, span_of_value
 
 MAX_NESTING = 10
 _COMMON = ("if", "changes", "exists", "when", "start_in", "allow_failure", "variables", "needs")
 _JOB_KEYS = (*_COMMON, "interruptible")
 _WORKFLOW_KEYS = (*_COMMON, "auto_cancel")
+_INCLUDE_KEYS = ("if", "changes", "exists", "when")
+_INCLUDE_KEYS = ("if", "exists", "when", "changes")
 _JOB_WHEN = ("on_success", "on_failure", "always", "never", "manual", "delayed")
 _WORKFLOW_WHEN = ("always", "never")
 
@@ -31,8 +34,42 @@ def parse_job_rules(value: Any, entry: Entry) -> tuple[Rule, ...] | None:
     return _parse(value, entry, _JOB_KEYS, _JOB_WHEN)
 
 
+def read_include_rules(entry: Map, location: str) -> tuple[Rule, ...]:
+    """The `rules` of one include, which are needed before the files are merged.
+
+    Raises `UsageError` with GitLab's words for the first fault; `location` says which include.
+    """
+    place = Entry(entry, "rules")
+    rules = parse_include_rules(entry["rules"], place)
+    if place.findings:
+        first = place.findings[0]
+        where = first.path.removeprefix(":") or "rules"
+        raise UsageError.of(
+            f"include:{where} {first.text}"
+            if first.verbatim
+            else f"include:{where} {first.text}".lower(),
+            code=first.code,
+            span=first.span,
+            hint=f"in the rules of the include of {location}",
+        )
+    return rules or ()
+
+
+def parse_include_rules(value: Any, entry: Entry) -> tuple[Rule, ...] | None:
+    return _parse(value, entry, _INCLUDE_KEYS, _WORKFLOW_WHEN)
+
+
 def parse_workflow_rules(value: Any, entry: Entry) -> tuple[Rule, ...] | None:
     return _parse(value, entry, _WORKFLOW_KEYS, _WORKFLOW_WHEN)
+
+
+def read_include_rules(owner: Any) -> tuple[Rule, ...]:
+    """The rules of an entry of `include:`; raises `UsageError` with all that is wrong in them."""
+    entry = Entry(owner, "rules")
+    rules = _parse(owner["rules"], entry, _INCLUDE_KEYS, _WORKFLOW_WHEN)
+    if entry.findings:
+        raise UsageError(finding.problem("include", "rules") for finding in entry.findings)
+    return rules or ()
 
 
 def _parse(
@@ -84,12 +121,12 @@ def _rule(
         start_in=start_in,
         allow_failure=None if allow_failure is None else AllowFailure(allowed=allow_failure),
         interruptible=interruptible,
-        span=span_of_value_or_entry(value, entry),
+        span=_begin(value, entry),
         **parts,
     )
 
 
-def span_of_value_or_entry(value: Any, entry: Entry) -> Any:
+def _begin(value: Any, entry: Entry) -> Span | None:
     """Where a rule begins: its first key, which is where a person looks."""
     for key in value:
         return span_of_key(value, key) or entry.span

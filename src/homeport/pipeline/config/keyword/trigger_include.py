@@ -9,16 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from homeport.pipeline.config.entry import Entry, places
-from homeport.pipeline.config.keyword.clauses import parse_changes, parse_exists
-from homeport.pipeline.config.keyword.expression import is_valid_expression
-from homeport.pipeline.config.ruby import is_blank, ruby_string
+from homeport.pipeline.config.keyword.rules import parse_include_rules
+from homeport.pipeline.config.ruby import is_blank
 
 MAX_INCLUDES = 3
 _KEYS = (
     "local", "file", "remote", "project", "ref", "integrity", "cache", "template", "artifact",
     "inputs", "job", "rules", "component",
 )  # fmt: skip
-_RULE_KEYS = ("if", "exists", "when", "changes")
 _HASH = "sha256-"
 
 
@@ -83,23 +81,4 @@ def _check_rules(rules: Any, owner: Any, entry: Entry) -> None:
     if not (isinstance(rules, list) and all(isinstance(rule, dict) for rule in rules)):
         entry.wrong(owner, "rules", "should be an array of hashes")
         return
-    place = entry.child(owner, "rules")
-    if not rules:
-        place.config("can't be blank", "blank")
-    for index, rule in enumerate(rules):
-        _check_rule(rule, place.child(rules, index, "rule"))
-
-
-def _check_rule(rule: Any, entry: Entry) -> None:
-    if not rule:
-        entry.config("can't be blank", "blank")
-    entry.keys(rule, _RULE_KEYS)
-    if rule.get("if") is not None and not is_valid_expression(rule["if"]):
-        entry.wrong(rule, "if", "invalid expression syntax", "invalid-expression")
-    when = rule.get("when")
-    if when is not None and ruby_string(when) not in ("never", "always"):
-        entry.wrong(rule, "when", f"unknown value: {ruby_string(when)}", "not-allowed")
-    if rule.get("changes") is not None:
-        parse_changes(rule["changes"], entry.child(rule, "changes"))
-    if rule.get("exists") is not None:
-        parse_exists(rule["exists"], entry.child(rule, "exists"))
+    parse_include_rules(rules, entry.child(owner, "rules"))
