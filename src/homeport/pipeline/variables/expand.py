@@ -193,12 +193,14 @@ def _components(
     """Strongly connected components, those depended on first; without recursion."""
     low: dict[int, int] = {}
     entered: dict[int, int] = {}
+    place: dict[int, int] = {}
     stack: list[int] = []
     closed: set[int] = set()
     for start in range(len(variables)):
         if start in entered:
             continue
         entered[start] = low[start] = len(entered)
+        place[start] = len(stack)
         stack.append(start)
         path = [(start, _depends_on(variables[start], by_key))]
         while path:
@@ -209,13 +211,13 @@ def _components(
                 if path:
                     low[path[-1][0]] = min(low[path[-1][0]], low[node])
                 if low[node] == entered[node]:
-                    cut = stack.index(node) if stack[-1] != node else len(stack) - 1
-                    component = stack[cut:]
-                    del stack[cut:]
+                    component = stack[place[node] :]
+                    del stack[place[node] :]
                     closed.update(component)
                     yield component
             elif child not in entered:
                 entered[child] = low[child] = len(entered)
+                place[child] = len(stack)
                 stack.append(child)
                 path.append((child, _depends_on(variables[child], by_key)))
             elif child not in closed:

@@ -1,0 +1,163 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from homeport.pipeline.conditions.clauses import check_rule
+from homeport.pipeline.model.config import Changes, Exists, Rule
+from homeport.pipeline.model.trigger import Unresolved
+
+VECTORS = Path(__file__).parents[3] / "vectors" / "changes.jsonl"
+CASES = [json.loads(line) for line in VECTORS.read_text().splitlines()]
+INVALID = Unresolved("rules:changes:compare_to is not a valid ref")
+
+
+class Tree:
+    """Facts given as data."""
+
+    def __init__(
+        self,
+        changed: dict[str | None, tuple[str, ...] | Unresolved | None] | None = None,
+        files: tuple[str, ...] | Unresolved = (),
+    ) -> None:
+        self._changed = changed or {}
+        self._files = files
+
+    def changed_files(self, compare_to: str | None) -> tuple[str, ...] | Unresolved | None:
+        return self._changed.get(compare_to, INVALID)
+
+    def files(self, project: str | None, ref: str | None) -> tuple[str, ...] | Unresolved:
+        return self._files if (project, ref) == (None, None) else Unresolved(f"{project}@{ref}")
+
+
+# What the vectors' small history comes to: the files that differ from the merge base with a ref.
+HISTORY: dict[tuple[str, str], tuple[str, ...]] = {
+    ("feature_1", "master"): ("file1.txt", "file2.txt"),
+    ("feature_2", "master"): ("file1.txt", "file2.txt"),
+    ("feature_2", "feature_1"): ("file2.txt",),
+    ("feature_1", "tag_1"): ("file2.txt",),
+    ("feature_2", "tag_1"): ("file2.txt",),
+}
+
+
+def facts_of(given: dict[str, Any]) -> Tree:
+    if given["clause"] == "exists":
+        return Tree(files=tuple(given["files"]))
+    if "compare_to" in given:
+        ref = given["pipeline_ref"]
+        return Tree(changed={base: files for (head, base), files in HISTORY.items() if head == ref})
+    changed = given["changed_files"]
+    return Tree(changed={None: None if changed is None else tuple(changed)})
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["case"] for case in CASES])
+def test_gitlab_s_vectors(case: dict[str, Any]) -> None:
+    given = case["input"]
+    paths = tuple(given["paths"])
+    if given["clause"] == "changes":
+        rule = Rule(changes=Changes(paths=paths, compare_to=given.get("compare_to")))
+    else:
+        rule = Rule(exists=Exists(paths=paths))
+    limit = given.get("max_comparisons", 50_000)
+    result, checks = check_rule(
+        rule, given.get("variables", {}), facts_of(given), max_comparisons=limit
+    )
+    if "error" in case["expected"]:
+        assert result is None
+        assert [check.note for check in checks] == [case["expected"]["error"]]
+    else:
+        assert result is case["expected"]["satisfied"]
+
+
+TREE = ("README.md", "docs/a.md", "src/lib/x.py", "src/y.js")
+
+
+@pytest.mark.parametrize(
+    ("paths", "found"),
+    [
+        (("README.md",), True),
+        (("*.md",), True),
+        (("a.md",), False),
+        (("*.py",), False),
+        (("**/*.py",), True),
+        (("**/*.rb", "**/*.js"), True),
+        (("docs/",), True),
+        (("doc/",), False),
+        (("docs",), False),
+        (("src/**/x.py",), True),
+        (("nothing", "src/y.js"), True),
+        ((), False),
+    ],
+)
+def test_exists(paths: tuple[str, ...], found: bool) -> None:
+    rule = Rule(exists=Exists(paths=paths))
+    assert check_rule(rule, {}, Tree(files=TREE))[0] is found
+
+
+@pytest.mark.parametrize(
+    ("paths", "limit", "found"),
+    [
+        (("no*/x",), 3, True),
+        (("no*/x",), 4, False),
+        (("**/*.rb",), 0, False),  # an ending is no pattern and is not counted
+        (("nothing/x",), 0, False),
+        (("no*",), 1, False),  # at the top level one file only is compared
+    ],
+)
+def test_exists_counts_comparisons_of_patterns_alone(
+    paths: tuple[str, ...], limit: int, found: bool
+) -> None:
+    rule = Rule(exists=Exists(paths=paths))
+    assert check_rule(rule, {}, Tree(files=TREE), max_comparisons=limit)[0] is found
+
+
+@pytest.mark.parametrize(
+    ("rule", "result", "clauses"),
+    [
+        (Rule(), True, []),
+        (Rule(if_='$A == "x"'), True, ["if"]),
+        (Rule(if_="$A == 'y'", exists=Exists(paths=("README.md",))), False, ["if"]),
+        (
+            Rule(if_="$A", changes=Changes(paths=("x",)), exists=Exists(paths=("README.md",))),
+            None,
+            ["if", "changes", "exists"],
+        ),
+        # an unresolved clause does not hide a false one
+        (
+            Rule(changes=Changes(paths=("x",)), exists=Exists(paths=("none",))),
+            False,
+            ["changes", "exists"],
+        ),
+        (Rule(exists=Exists(paths=("x",), project="other/project")), None, ["exists"]),
+        (Rule(if_="$A = 1"), False, ["if"]),
+    ],
+)
+def test_clauses_together(rule: Rule, result: bool | None, clauses: list[str]) -> None:
+    facts = Tree(changed={None: Unresolved("no history")}, files=TREE)
+    found, checks = check_rule(rule, {"A": "x"}, facts)
+    assert found is result
+    assert [check.clause for check in checks] == clauses
+
+
+def test_a_check_says_what_was_compared() -> None:
+    rule = Rule(if_="$A && $B", changes=Changes(paths=("$DIR/*",), compare_to="$BASE"))
+    facts = Tree(changed={"main": ("src/y",)})
+    variables = {"A": "1", "B": "2", "DIR": "src", "BASE": "main"}
+    _, (first, second) = check_rule(rule, variables, facts)
+    assert first.values == {"A": "1", "B": "2"}
+    assert second.text == "src/* (compare_to: main)"
+    assert second.values == {"DIR": "src", "BASE": "main"}
+    assert second.result is True
+
+
+def test_an_invalid_expression_is_false_and_says_why() -> None:
+    _, checks = check_rule(Rule(if_="$A ="), {}, Tree())
+    assert checks[0].note == "Unknown lexeme found!"
+
+
+def test_equal_questions_are_matched_once() -> None:
+    paths = tuple(f"dir{i}/file{j}" for i in range(100) for j in range(100))
+    facts = Tree(changed={None: paths})
+    rule = Rule(changes=Changes(paths=("none/**/x", "dir99/*99")))
+    assert [check_rule(rule, {}, facts)[0] for _ in range(200)] == [True] * 200
