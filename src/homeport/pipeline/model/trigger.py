@@ -44,13 +44,14 @@ class Project(Struct, frozen=True, kw_only=True):
     host: str
     path: str
     protocol: str = "https"
+    ssh_port: int = 22
 
 
 class Trigger(Struct, frozen=True, kw_only=True):
     """The facts of one run. `branch` and `tag` exclude each other; `commit` is None in an empty
     repository; `root` is the absolute path of the working tree; `variables` come from the user
-    (highest precedence); `masked` and `files` name those of them that are secret, or that a job gets
-    as a file."""
+    (highest precedence); `masked` and `files` name those of them that are secret, or that a job
+    gets as a file."""
 
     source: Source = Source.PUSH
     root: str
@@ -74,8 +75,10 @@ class Trigger(Struct, frozen=True, kw_only=True):
 
     @property
     def ref(self) -> str | None:
-        """`CI_COMMIT_REF_NAME`: the tag's or the branch's name."""
-        return self.tag or self.branch
+        """`CI_COMMIT_REF_NAME`: the tag's or the branch's name; the short SHA of a detached head
+        that is on neither, so that a runner has a name to show and to fetch."""
+        name = self.tag or self.branch
+        return self.commit.sha[:8] if name is None and self.commit is not None else name
 
 
 class Unresolved(Struct, frozen=True):
