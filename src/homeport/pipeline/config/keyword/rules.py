@@ -15,13 +15,12 @@ from homeport.pipeline.config.keyword.variables import parse_plain_variables
 from homeport.pipeline.config.keyword.workflow_cancel import parse_auto_cancel
 from homeport.pipeline.config.ruby import is_blank, ruby_string
 from homeport.pipeline.model.config import AllowFailure, Rule, When
-from homeport.pipeline.model.document import Map, span_of_key, span_of_value
+from homeport.pipeline.model.document import span_of_key, span_of_value
 
 MAX_NESTING = 10
 _COMMON = ("if", "changes", "exists", "when", "start_in", "allow_failure", "variables", "needs")
 _JOB_KEYS = (*_COMMON, "interruptible")
 _WORKFLOW_KEYS = (*_COMMON, "auto_cancel")
-_INCLUDE_KEYS = ("if", "changes", "exists", "when")
 _INCLUDE_KEYS = ("if", "exists", "when", "changes")
 _JOB_WHEN = ("on_success", "on_failure", "always", "never", "manual", "delayed")
 _WORKFLOW_WHEN = ("always", "never")
@@ -34,27 +33,6 @@ def parse_job_rules(value: Any, entry: Entry) -> tuple[Rule, ...] | None:
     return _parse(value, entry, _JOB_KEYS, _JOB_WHEN)
 
 
-def read_include_rules(entry: Map, location: str) -> tuple[Rule, ...]:
-    """The `rules` of one include, which are needed before the files are merged.
-
-    Raises `UsageError` with GitLab's words for the first fault; `location` says which include.
-    """
-    place = Entry(entry, "rules")
-    rules = parse_include_rules(entry["rules"], place)
-    if place.findings:
-        first = place.findings[0]
-        where = first.path.removeprefix(":") or "rules"
-        raise UsageError.of(
-            f"include:{where} {first.text}"
-            if first.verbatim
-            else f"include:{where} {first.text}".lower(),
-            code=first.code,
-            span=first.span,
-            hint=f"in the rules of the include of {location}",
-        )
-    return rules or ()
-
-
 def parse_include_rules(value: Any, entry: Entry) -> tuple[Rule, ...] | None:
     return _parse(value, entry, _INCLUDE_KEYS, _WORKFLOW_WHEN)
 
@@ -64,11 +42,18 @@ def parse_workflow_rules(value: Any, entry: Entry) -> tuple[Rule, ...] | None:
 
 
 def read_include_rules(owner: Any) -> tuple[Rule, ...]:
-    """The rules of an entry of `include:`; raises `UsageError` with all that is wrong in them."""
+    """The rules of an entry of `include:`, which are needed before the files are merged.
+
+    Raises `UsageError` with all that is wrong in them, in GitLab's words (`include:rule …`).
+    """
     entry = Entry(owner, "rules")
-    rules = _parse(owner["rules"], entry, _INCLUDE_KEYS, _WORKFLOW_WHEN)
+    rules = parse_include_rules(owner["rules"], entry)
     if entry.findings:
-        raise UsageError(finding.problem("include", "rules") for finding in entry.findings)
+        raise UsageError(
+            # GitLab reads such rules alone: a fault in one rule has no `rules` in its location.
+            finding.problem("include", "" if finding.path else "rules")
+            for finding in entry.findings
+        )
     return rules or ()
 
 
