@@ -53,8 +53,8 @@ def float_text(value: float) -> str:
     if value in (inf, -inf):
         return "Infinity" if value > 0 else "-Infinity"
     text = repr(value)
-    if "e" not in text and abs(value) >= 1e15:
-        # Ruby turns to exponents one power of ten earlier than Python.
+    if abs(value) >= 1e15 and text.endswith(".0"):
+        # Ruby turns whole numbers to exponents one power of ten earlier than Python.
         digits = text.lstrip("-").removesuffix(".0").rstrip("0")
         text = f"{'-' if value < 0 else ''}{digits[0]}.{digits[1:] or '0'}e+15"
     mantissa, e, exponent = text.partition("e")

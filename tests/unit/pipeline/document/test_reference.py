@@ -1,0 +1,125 @@
+"""`!reference`: GitLab's vectors, sharing, and what is unresolved when includes are missing."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from homeport.errors import UsageError
+from homeport.pipeline.document.load import load
+from homeport.pipeline.document.reference import resolve_references
+from homeport.pipeline.model.document import Map
+
+VECTORS = [
+    json.loads(line)
+    for line in (Path(__file__).parents[3] / "vectors/reference.jsonl").read_text().splitlines()
+]
+
+
+def parse(text: str) -> Map:
+    return load(text.encode(), "ci.yml").content
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["case"])
+def test_vectors(vector: dict[str, Any]) -> None:
+    config, expected = parse(vector["input"]["yaml"]), vector["expected"]
+    if "error" in expected:
+        with pytest.raises(UsageError) as raised:
+            resolve_references(config)
+        (problem,) = raised.value.problems
+        assert problem.message == expected["error"]
+        assert problem.span is not None
+    else:
+        resolved, unresolved = resolve_references(config)
+        assert {key: resolved[key] for key in expected["includes"]} == expected["includes"]
+        assert unresolved == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "message", "place"),
+    [
+        ("a: !reference [b]", '!reference ["b"] could not be found', "1:4"),
+        ("a: !reference [b, c]\nb: 1", '!reference ["b", "c"] could not be found', "1:4"),
+        ("a: !reference [b]\nb:", '!reference ["b"] could not be found', "1:4"),
+        ("a: !reference [b]\nb: false", '!reference ["b"] could not be found', "1:4"),
+        ("a: !reference [b, c]\nb: !reference [d]\nd: {c: 1}",
+         '!reference ["b", "c"] could not be found', "1:4"),
+        ("a: [!reference [b, 1]]\nb: [1, 2]", '!reference ["b", 1] is not valid', "1:5"),
+        ("a: [!reference [a]]", '!reference ["a"] is part of a circular chain', "1:5"),
+        ("x: 1\na: !reference []", "!reference [] is not valid", "2:4"),
+    ],
+)  # fmt: skip
+def test_errors(source: str, message: str, place: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        resolve_references(parse(source))
+    assert str(raised.value.problems[0]) == f"ci.yml:{place}: {message}"
+
+
+def test_a_list_is_put_in_as_a_list() -> None:
+    config = parse("a: {script: [one, !reference [b, script]]}\nb: {script: [two, three]}")
+    assert resolve_references(config)[0]["a"] == {"script": ["one", ["two", "three"]]}
+
+
+def test_without_tags_nothing_is_copied() -> None:
+    config = parse("a: {b: [1]}")
+    assert resolve_references(config)[0] is config
+
+
+def test_what_has_no_tag_keeps_its_identity() -> None:
+    config = parse("a: {x: &x [1], y: !reference [b]}\nb: {c: 1}\nd: {x: *x}")
+    resolved, _ = resolve_references(config)
+    assert resolved["d"] is config["d"]
+    assert resolved["a"]["x"] is config["a"]["x"]
+    assert resolved["a"]["y"] is config["b"]
+    assert config["a"]["y"] != resolved["a"]["y"]
+
+
+PARTIAL = """\
+job: {script: [a, !reference [.unknown, script]]}
+heir: {script: !reference [job, script]}
+both: {x: !reference [.other], y: !reference [heir, script]}
+whole: !reference [heir]
+fine: {script: !reference [known, script]}
+known: {script: [b]}
+"""
+
+
+def test_partial_leaves_out_what_is_unresolved_and_says_why() -> None:
+    resolved, unresolved = resolve_references(parse(PARTIAL), partial=True)
+    unknown = '!reference [".unknown", "script"] (ci.yml:1:19)'
+    other = '!reference [".other"] (ci.yml:3:11)'
+    assert unresolved == {
+        "job": (unknown,),
+        "heir": (unknown,),
+        "both": (other, unknown),
+        "whole": (unknown,),
+    }
+    assert resolved == {"fine": {"script": ["b"]}, "known": {"script": ["b"]}}
+
+
+def test_partial_still_refuses_what_is_wrong_in_itself() -> None:
+    with pytest.raises(UsageError, match="circular"):
+        resolve_references(parse("a: !reference [b]\nb: !reference [a]"), partial=True)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param(
+            "".join(f"a{i}: !reference [a{i + 1}]\n" for i in range(20_000)) + "a20000: 1",
+            id="chain",
+        ),
+        pytest.param(
+            "a: [" + ",".join(["!reference [b]"] * 20_000) + "]\nb: 1\n"
+            + "".join(f"c{i}: !reference [a]\n" for i in range(20_000)),
+            id="fan",
+        ),
+    ],
+)  # fmt: skip
+def test_the_cost_is_linear_and_a_chain_may_be_long(source: str) -> None:
+    config = parse(source)
+    started = time.process_time()
+    resolve_references(config)
+    assert time.process_time() - started < 2
