@@ -1,0 +1,282 @@
+"""What every engine must do: Docker, Podman and the one in memory that unit tests use."""
+
+import io
+import os
+import tarfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+
+import pytest
+
+from homeport.engine.api import ContainerSpec, Engine, EngineError, ImageInfo
+from homeport.engine.docker import connect
+from homeport.engine.fake import FakeEngine
+
+# Other processes may run this suite on the same engines.
+NAME = f"contract-{os.getpid()}"
+LABELS = {"homeport.test": NAME}
+
+
+@pytest.fixture(params=["docker", "podman", "fake"])
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    if request.param == "fake":
+        image = ImageInfo(id="sha256:1", entrypoint=(), command=("/bin/sh",), user="", env={})
+        yield FakeEngine(images={"busybox:latest": image})
+        return
+    engine = connect(request.getfixturevalue(f"{request.param}_address"))
+    yield engine
+    for container in engine.containers(LABELS):
+        engine.remove(container)
+    engine.close()
+
+
+@pytest.fixture
+def make(engine: Engine) -> Callable[..., str]:
+    """Create a container of busybox that reads a shell script from its stdin."""
+    names = (f"{NAME}-{number}" for number in count())
+
+    def create(**spec: object) -> str:
+        values = {"command": ("sh",), "stdin": True, "labels": LABELS, **spec}
+        return engine.create(ContainerSpec(image="busybox", name=next(names), **values))
+
+    return create
+
+
+def run(engine: Engine, container: str, script: str) -> tuple[int, str]:
+    output: list[bytes] = []
+    stream = engine.attach(container)
+    try:
+        engine.start(container)
+        stream.write(script.encode())
+        stream.close_write()
+        stream.read(output.append)
+        return engine.wait(container), b"".join(output).decode()
+    finally:
+        stream.close()
+
+
+def tar(**files: str) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        folder = tarfile.TarInfo("work")
+        folder.type, folder.mode = tarfile.DIRTYPE, 0o777
+        archive.addfile(folder)
+        for name, content in files.items():
+            entry = tarfile.TarInfo(f"work/{name}")
+            entry.size, entry.mode = len(content), 0o666
+            archive.addfile(entry, io.BytesIO(content.encode()))
+        link = tarfile.TarInfo("work/link")
+        link.type, link.linkname = tarfile.SYMTYPE, "a"
+        archive.addfile(link)
+    return out.getvalue()
+
+
+def test_tells_what_it_is(engine: Engine) -> None:
+    info = engine.info()
+    assert info.os == "linux"
+    assert info.name in ("Docker", "Podman", "Fake")
+    assert tuple(map(int, info.api_version.split("."))) >= (1, 41)
+
+
+def test_knows_its_images(engine: Engine) -> None:
+    image = engine.image("busybox")
+    assert image is not None
+    assert image.command == ("/bin/sh",)
+    assert engine.image("busybox:latest") == image
+    assert engine.image("not-here:1") is None
+
+
+def test_pull_of_what_no_registry_has_is_an_error(engine: Engine) -> None:
+    # Port 1 of this machine: nothing listens there.
+    with pytest.raises(EngineError, match=r"not found|refused"):
+        engine.pull("127.0.0.1:1/not/here:1", None, lambda _: None)
+
+
+def test_container_of_an_absent_image_is_an_error(engine: Engine) -> None:
+    with pytest.raises(EngineError, match=r"(?i)no such image"):
+        engine.create(ContainerSpec(image="not-here:1", name="contract-absent"))
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "output"),
+    [
+        ("echo hello\n", 0, "hello\n"),
+        ("echo one\necho two\n", 0, "one\ntwo\n"),
+        ("echo before\nexit 7\necho after\n", 7, "before\n"),
+        ("", 0, ""),
+    ],
+)
+def test_runs_a_script_from_stdin(
+    engine: Engine, make: Callable[..., str], script: str, code: int, output: str
+) -> None:
+    assert run(engine, make(), script) == (code, output)
+
+
+def test_same_container_runs_again_with_its_files(engine: Engine, make: Callable[..., str]) -> None:
+    container = make()
+    engine.put_archive(container, "/", [tar(a="kept\n")])
+    assert run(engine, container, "exit 3\n") == (3, "")
+    assert run(engine, container, "cat /work/a\n") == (0, "kept\n")
+
+
+def test_long_input_is_not_stuck(engine: Engine, make: Callable[..., str]) -> None:
+    script = "echo start\n" + "".join(f"echo {number:0100}\n" for number in range(20_000))
+    code, output = run(engine, make(), script)
+    assert code == 0
+    assert output == "start\n" + "".join(f"{number:0100}\n" for number in range(20_000))
+
+
+def test_archive_goes_in_and_comes_out(engine: Engine, make: Callable[..., str]) -> None:
+    container = make()
+    data = tar(a="first\n", b="second\n")
+    engine.put_archive(container, "/", (data[i : i + 1000] for i in range(0, len(data), 1000)))
+    chunks = engine.get_archive(container, "/work")
+    assert chunks is not None
+    with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
+        found = {member.name: member for member in archive}
+        assert set(found) == {"work", "work/a", "work/b", "work/link"}
+        assert archive.extractfile("work/b").read() == b"second\n"  # type: ignore[union-attr]
+        assert found["work/a"].mode & 0o777 == 0o666
+        assert found["work/link"].linkname == "a"
+
+
+def test_archive_of_nothing(engine: Engine, make: Callable[..., str]) -> None:
+    assert engine.get_archive(make(), "/not/there") is None
+
+
+def test_broken_archive_is_an_error(engine: Engine, make: Callable[..., str]) -> None:
+    with pytest.raises(EngineError):
+        engine.put_archive(make(), "/", [b"this is no archive" * 200])
+
+
+def test_failure_to_make_an_archive_is_not_the_engines(
+    engine: Engine, make: Callable[..., str]
+) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield tar(a="x")[:1024]
+        raise FileNotFoundError("source")
+
+    container = make()
+    with pytest.raises(FileNotFoundError):
+        engine.put_archive(container, "/", chunks())
+    assert run(engine, container, "echo fine\n") == (0, "fine\n")
+
+
+def test_path_info_tells_links_from_folders(engine: Engine, make: Callable[..., str]) -> None:
+    container = make()
+    engine.put_archive(container, "/", [tar(a="x")])
+    folder, link = (engine.path_info(container, path) for path in ("/work", "/work/link"))
+    assert folder is not None
+    assert (folder.directory, folder.symlink) == (True, False)
+    assert link is not None
+    assert (link.directory, link.symlink, link.target) == (False, True, "/work/a")
+    assert engine.path_info(container, "/work/none") is None
+
+
+def test_environment_and_user_of_a_container_are_those_asked_for(
+    engine: Engine, make: Callable[..., str]
+) -> None:
+    if isinstance(engine, FakeEngine):
+        container = make(env={"A": "b c"}, user="1000")
+        assert engine.held[container].spec.env == {"A": "b c"}
+        return
+    container = make(env={"A": "b c"}, user="1000")
+    assert run(engine, container, 'echo "$A"; id -u\n') == (0, "b c\n1000\n")
+
+
+@pytest.mark.parametrize("signal", ["SIGKILL", "KILL"])
+def test_kill_ends_a_running_container(
+    engine: Engine, make: Callable[..., str], signal: str
+) -> None:
+    container = make()
+    threading.Timer(0.3, engine.kill, (container, signal)).start()
+    start = time.monotonic()
+    code, _ = run(engine, container, "sleep 60\n")
+    assert code == 137
+    assert time.monotonic() - start < 20
+
+
+def test_kill_of_what_does_not_run_is_fine(engine: Engine, make: Callable[..., str]) -> None:
+    container = make()
+    engine.kill(container, "SIGTERM")
+    run(engine, container, "exit 0\n")
+    engine.kill(container, "SIGTERM")
+    engine.kill("0" * 64, "SIGTERM")
+
+
+def test_a_further_command_can_end_the_others(engine: Engine, make: Callable[..., str]) -> None:
+    container = make()
+    end = threading.Timer(0.5, engine.execute, (container, ("sh", "-c", "kill -TERM -1"), "0"))
+    end.start()
+    start = time.monotonic()
+    run(engine, container, "sleep 60\n")
+    assert time.monotonic() - start < 20
+    end.join()
+
+
+def test_a_command_in_a_container_that_does_not_run_is_an_error(
+    engine: Engine, make: Callable[..., str]
+) -> None:
+    with pytest.raises(EngineError):
+        engine.execute(make(), ("true",), "0")
+
+
+def test_remove_is_final_and_may_be_repeated(engine: Engine, make: Callable[..., str]) -> None:
+    container = make()
+    assert engine.containers(LABELS) == (container,)
+    assert engine.containers({**LABELS, "other": "x"}) == ()
+    engine.remove(container)
+    engine.remove(container)
+    assert engine.containers(LABELS) == ()
+
+
+def test_a_running_container_is_removed_with_its_stream(
+    engine: Engine, make: Callable[..., str]
+) -> None:
+    container = make()
+    stream = engine.attach(container)
+    engine.start(container)
+    stream.write(b"sleep 60\n")
+    stream.close_write()
+    removal = threading.Timer(0.3, engine.remove, (container,))
+    removal.start()
+    stream.read(lambda _: None)
+    stream.close()
+    removal.join()
+    with pytest.raises(EngineError):
+        engine.start(container)
+
+
+def test_a_command_that_the_image_lacks_is_an_error(
+    engine: Engine, make: Callable[..., str]
+) -> None:
+    with pytest.raises(EngineError, match="executable file not found"):
+        run(engine, make(command=("no-such-program",)), "")
+
+
+def test_a_closed_engine_ends_calls_under_way(engine: Engine, make: Callable[..., str]) -> None:
+    container = make()
+    stream = engine.attach(container)
+    engine.start(container)
+    stream.write(b"sleep 60\n")
+    stream.close_write()
+    other = engine if isinstance(engine, FakeEngine) else connect(engine.info().address)
+    failures: list[EngineError] = []
+
+    def wait() -> None:
+        try:
+            other.wait(container)
+        except EngineError as error:
+            failures.append(error)
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    time.sleep(0.3)
+    other.close()
+    waiting.join(10)
+    assert len(failures) == 1
+    stream.close()
+    with pytest.raises(EngineError):
+        other.image("busybox")
