@@ -172,9 +172,9 @@ class _Run:
 
     def _attempt(self, number: int, attempt: int) -> None:
         job = self._plan.jobs[number]
-        image = job.image.name if job.image is not None and job.runs is Runs.CONTAINER else None
         self._emit(JobStarted(
-            time=self._time(), job=job.name, stage=job.stage, runs=job.runs, image=image,
+            time=self._time(), job=job.name, stage=job.stage, runs=job.runs,
+            image=job.image.name if job.image is not None else None,
             attempt=attempt,
         ))  # fmt: skip
         running = len(self._attempts)

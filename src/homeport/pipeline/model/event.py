@@ -47,6 +47,8 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run_started"):
 
 
 class JobStarted(Event, frozen=True, kw_only=True, tag="job_started"):
+    """`runs` is where; `image` the one the job names, also when it runs elsewhere."""
+
     job: str
     stage: str
     runs: str

@@ -1,0 +1,166 @@
+"""What became of a run: a table of jobs and a few sentences."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from homeport.lib.units import format_seconds
+from homeport.pipeline.model.event import (
+    Event,
+    JobFinished,
+    JobStarted,
+    RunFinished,
+    RunStarted,
+    Status,
+)
+from homeport.pipeline.report.text import printable
+
+COLOURS = {
+    Status.SUCCESS: "32",
+    Status.FAILED: "31",
+    Status.CANCELED: "33",
+    Status.SKIPPED: "2",
+    Status.MANUAL: "36",
+    Status.CREATED: "2",
+}
+WARNING = "33"
+
+_SENTENCES = {
+    Status.SUCCESS: "succeeded",
+    Status.FAILED: "failed",
+    Status.CANCELED: "was canceled",
+    Status.MANUAL: "is blocked",
+    Status.SKIPPED: "was skipped: none of its jobs ran",
+}
+_TOTALS = {
+    Status.SUCCESS: "succeeded",
+    Status.FAILED: "failed",
+    Status.CANCELED: "canceled",
+    Status.SKIPPED: "skipped",
+    Status.MANUAL: "manual",
+    Status.CREATED: "waiting",
+}
+
+
+def paint(text: str, colour: str, *, on: bool) -> str:
+    return f"\x1b[{colour}m{text}\x1b[0m" if on and text else text
+
+
+def status_words(event: JobFinished) -> str:
+    """`failed (allowed)` and the like."""
+    return f"{event.status.value} (allowed)" if event.allowed else event.status.value
+
+
+def status_colour(event: JobFinished) -> str:
+    return WARNING if event.allowed else COLOURS.get(event.status, "0")
+
+
+class Summary:
+    """Takes every event of a run and tells the whole once `RunFinished` was among them."""
+
+    def __init__(self) -> None:
+        self._order: dict[str, int] = {}
+        self._started: dict[str, JobStarted] = {}
+        self._jobs: list[JobFinished] = []
+        self._finished: RunFinished | None = None
+
+    def add(self, event: Event) -> None:
+        if isinstance(event, JobFinished):
+            self._jobs.append(event)
+        elif isinstance(event, JobStarted):
+            self._started[event.job] = event
+        elif isinstance(event, RunStarted):
+            self._order = {name: place for place, name in enumerate(event.jobs)}
+        elif isinstance(event, RunFinished):
+            self._finished = event
+            self._jobs.sort(key=lambda job: self._order.get(job.job, len(self._order)))
+
+    def lines(self, *, colour: bool) -> Iterator[str]:
+        """The table, then the sentences, without line ends; nothing before the run has ended."""
+        if self._finished is None:
+            return
+        yield from self._table(colour=colour)
+        yield from self._sentences(self._finished, colour=colour)
+
+    def _table(self, *, colour: bool) -> Iterator[str]:
+        heads = ("Job", "Stage", "Status", "Duration", "Ran", "Reason")
+        rows = [
+            (
+                printable(job.job),
+                printable(job.stage),
+                status_words(job),
+                "" if job.duration is None else format_seconds(job.duration),
+                self._place(job),
+                self._remark(job),
+            )
+            for job in self._jobs
+        ]
+        if not rows:
+            return
+        widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+        yield paint(_row(heads, widths), "1", on=colour)
+        for job, row in zip(self._jobs, rows, strict=True):
+            status = paint(row[2].ljust(widths[2]), status_colour(job), on=colour)
+            yield _row((row[0], row[1], status, *row[3:]), widths)
+        yield ""
+
+    def _place(self, job: JobFinished) -> str:
+        started = self._started.get(job.job)
+        if started is None:
+            return ""
+        if started.runs == "container":
+            return printable(started.image or "container")
+        return "shell, not its image" if started.image else printable(started.runs)
+
+    def _remark(self, job: JobFinished) -> str:
+        started = self._started.get(job.job)
+        attempts = started.attempt if started else 1
+        parts = (
+            printable(job.reason) if job.reason else "",
+            f"attempt {attempts}" if attempts > 1 else "",
+            f"coverage {printable(job.coverage)}" if job.coverage else "",
+        )
+        return ", ".join(part for part in parts if part)
+
+    def _sentences(self, finished: RunFinished, *, colour: bool) -> Iterator[str]:
+        counts = Counter(job.status for job in self._jobs)
+        totals = ", ".join(
+            f"{counts[status]} {word}" for status, word in _TOTALS.items() if counts[status]
+        )
+        verdict = _SENTENCES.get(finished.status, finished.status.value)
+        tone = COLOURS.get(finished.status, "0")
+        if finished.status is Status.SUCCESS and finished.warnings:
+            verdict, tone = f"{verdict} with warnings", WARNING
+        took = format_seconds(finished.time)
+        verdict = paint(f"Pipeline {verdict}", tone, on=colour)
+        yield f"{verdict} after {took}" + (f": {totals}" if totals else "")
+        allowed = [job.job for job in self._jobs if job.allowed]
+        if allowed:
+            yield paint(f"Warning: allowed to fail: {_names(allowed)}", WARNING, on=colour)
+        if finished.blocked:
+            yield f"It waits for manual jobs: {_names(finished.blocked)}"
+            yield f"  start them with: homeport run {_arguments(finished.blocked)}"
+        yield from self._logs()
+
+    def _logs(self) -> Iterator[str]:
+        """Where to read on: the logs of what failed, else the folder of all logs."""
+        failed = [job.log for job in self._jobs if job.log and job.status is Status.FAILED]
+        if failed:
+            yield from (f"Log: {printable(log)}" for log in failed)
+            return
+        folders = dict.fromkeys(job.log.rpartition("/")[0] for job in self._jobs if job.log)
+        if len(folders) == 1:
+            yield f"Logs: {printable(next(iter(folders)))}"
+
+
+def _row(cells: Iterable[str], widths: Iterable[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(printable(name) for name in names)
+
+
+def _arguments(names: Iterable[str]) -> str:
+    from shlex import quote
+
+    return " ".join(quote(printable(name)) for name in names)
