@@ -45,5 +45,6 @@ def main(args: argparse.Namespace) -> int:
 
     from homeport.cli.main import build_parser
 
-    print(shtab.complete(build_parser(), shell=args.shell, preamble=PREAMBLE))
+    script = shtab.complete(build_parser(), shell=args.shell, preamble=PREAMBLE.get(args.shell, ""))
+    print(script)
     return 0

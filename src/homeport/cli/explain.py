@@ -1,7 +1,6 @@
 """`homeport explain JOB`: why a job is in or out, with which values, and what it waits for."""
 
 import argparse
-from typing import TYPE_CHECKING, Any
 
 from homeport.cli.options import (
     Commands,
@@ -11,9 +10,10 @@ from homeport.cli.options import (
     add_source_options,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from homeport.pipeline.flow import Evaluation
-    from homeport.pipeline.model.pipeline import Check, PipelineJob
+    from homeport.pipeline.model.pipeline import Check, Decision, PipelineJob
 
 EXAMPLES = """\
   homeport explain deploy                  on the branch that is checked out
@@ -60,7 +60,7 @@ def main(args: argparse.Namespace) -> int:
     return finish(evaluation, args)
 
 
-def _decision_json(decision: Any, evaluation: "Evaluation") -> dict[str, Any]:
+def _decision_json(decision: "Decision", evaluation: "Evaluation") -> dict[str, object]:
     return {
         "verdict": decision.verdict.value,
         "reason": decision.reason,

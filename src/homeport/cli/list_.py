@@ -2,11 +2,12 @@
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, Any
 
 from homeport.cli.options import Commands, add_json_option, add_parser, add_source_options
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from homeport.pipeline.model.config import MissingInclude
     from homeport.pipeline.model.pipeline import Pipeline, PipelineJob
 
 EXAMPLES = """\
@@ -40,6 +41,8 @@ def main(args: argparse.Namespace) -> int:
     evaluation = evaluate_for(args)
     pipeline = evaluation.pipeline
     jobs = [*pipeline.jobs, *(pipeline.excluded if args.all else ())]
+    order = {stage: index for index, stage in enumerate(evaluation.config.stages)}
+    jobs.sort(key=lambda job: order.get(job.stage, len(order)))
     if args.names:
         sys.stdout.write("".join(f"{job.name}\n" for job in jobs if job.name.isprintable()))
     elif args.json:
@@ -75,7 +78,7 @@ def _needs(job: "PipelineJob") -> str:
     return ", ".join(need.job for need in job.needs) or "[]"
 
 
-def _as_json(pipeline: "Pipeline", jobs: "list[PipelineJob]") -> dict[str, Any]:
+def _as_json(pipeline: "Pipeline", jobs: "list[PipelineJob]") -> dict[str, object]:
     return {
         "workflow": {
             "verdict": pipeline.workflow.verdict.value,
@@ -88,7 +91,7 @@ def _as_json(pipeline: "Pipeline", jobs: "list[PipelineJob]") -> dict[str, Any]:
     }
 
 
-def _job_json(job: "PipelineJob") -> dict[str, Any]:
+def _job_json(job: "PipelineJob") -> dict[str, object]:
     return {
         "name": job.name,
         "group": job.group,
@@ -107,7 +110,7 @@ def _job_json(job: "PipelineJob") -> dict[str, Any]:
     }
 
 
-def _missing_json(missing: Any) -> dict[str, Any]:
+def _missing_json(missing: "MissingInclude") -> dict[str, object]:
     return {
         "kind": missing.kind,
         "location": missing.location,

@@ -2,10 +2,12 @@
 
 import argparse
 from collections.abc import Callable
-from typing import Any
 
-Commands = Any
-"""argparse's subparsers action, whose type is private to argparse."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
+else:
+    Commands = object
 
 
 def add_parser(

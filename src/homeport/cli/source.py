@@ -11,20 +11,23 @@ if TYPE_CHECKING:
     from homeport.pipeline.model.pipeline import Pipeline
     from homeport.settings.model import Settings
 
+_FLAGS = ("executor", "concurrency", "default_image", "pull_policy")
+"""Flags of `run` that stand for a setting of the same name."""
+
 
 def evaluate_for(args: argparse.Namespace) -> "Evaluation":
     """Evaluate the pipeline that the arguments name; raises with every error of the file."""
     from homeport.pipeline.flow import Request, evaluate_pipeline
 
     root = find_repository(args.directory)
-    settings = settings_for(root)
+    if args.branch is not None and args.tag is not None:
+        raise UsageError.of("--branch and --tag exclude each other", code="branch-and-tag")
     request = Request(
         root=root,
+        settings=_settings(root, args),
         file=args.file or ".gitlab-ci.yml",
         branch=args.branch,
         tag=args.tag,
-        variables={**settings.pipeline.variables, **parse_variables(args.variable)},
-        masked=frozenset(settings.pipeline.masked),
     )
     return evaluate_pipeline(request)
 
@@ -46,12 +49,15 @@ def find_repository(directory: str) -> Path:
     return root
 
 
-def settings_for(root: Path) -> "Settings":
+def _settings(root: Path, args: argparse.Namespace) -> "Settings":
+    """The settings in force, the command's own flags on top."""
     import os
 
     from homeport.settings.load import load_settings
 
-    return load_settings(root, os.environ)
+    flags = {key: getattr(args, key, None) for key in _FLAGS}
+    flags["variables"] = parse_variables(args.variable)
+    return load_settings(root, os.environ, flags)
 
 
 def parse_variables(pairs: list[str]) -> dict[str, str]:
@@ -82,6 +88,22 @@ def missing_problems(pipeline: "Pipeline", *, strict: bool) -> tuple[Problem, ..
     )
 
 
+def worth_saying(pipeline: "Pipeline", *, strict: bool) -> tuple[Problem, ...]:
+    """All problems of a pipeline but GitLab's warnings, which are counted: `lint` shows them."""
+    warnings = sum(problem.severity is Severity.WARNING for problem in pipeline.problems)
+    said = [problem for problem in pipeline.problems if problem.severity is not Severity.WARNING]
+    if warnings:
+        words = "1 warning" if warnings == 1 else f"{warnings} warnings"
+        said.append(
+            Problem(
+                code="warnings",
+                severity=Severity.NOTE,
+                message=f"{words} of GitLab's; homeport lint shows them",
+            )
+        )
+    return (*said, *missing_problems(pipeline, strict=strict))
+
+
 def describe_missing(missing: object) -> str:
     from homeport.pipeline.model.config import MissingInclude
 
@@ -105,10 +127,6 @@ def finish(evaluation: "Evaluation", args: argparse.Namespace) -> ExitCode:
     """Say on stderr what the reader of the result should know; the command's exit status."""
     from homeport.cli.output import has_errors, print_problems
 
-    problems = (
-        *evaluation.pipeline.problems,
-        *missing_problems(evaluation.pipeline, strict=args.strict),
-    )
-    print_problems(problems)
+    print_problems(worth_saying(evaluation.pipeline, strict=args.strict))
     status = ExitCode.USAGE if has_errors(evaluation.pipeline.problems) else ExitCode.OK
     return strictly(status, missing=bool(evaluation.pipeline.missing), strict=args.strict)

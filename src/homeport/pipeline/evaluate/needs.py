@@ -25,7 +25,7 @@ def settle_needs(
     present = {job.name for job in jobs}
     settled: list[PipelineJob] = []
     for job in jobs:
-        if job.needs is None:
+        if job.needs is None or job.decision.verdict is Verdict.UNRESOLVED:
             settled.append(job)
             continue
         problems.extend(_errors(job, present))

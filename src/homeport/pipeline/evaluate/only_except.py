@@ -51,6 +51,8 @@ def decide_only_except(
 def _reason(checks: list[Check]) -> str:
     if not checks:
         return "it has no rules, only or except"
+    if len(checks) == 1 and checks[0].span is None:
+        return "it has no rules, and so is in every pipeline of a branch or a tag"
     return "; ".join(
         f"{check.clause} {'holds' if check.result else 'does not hold'} ({check.text})"
         for check in checks

@@ -76,7 +76,6 @@ RULES = [
     ([{"if": '$CI_COMMIT_BRANCH == "main"'}], "main", "in", When.ON_SUCCESS, False),
     ([{"if": '$CI_COMMIT_BRANCH == "main"'}], "dev", "out", None, None),
     ([{"when": "never"}], "main", "out", None, None),
-    ([], "main", "out", None, None),
     ([{"if": "$NO"}, {"when": "manual"}], "main", "in", When.MANUAL, False),
     ([{"when": "manual", "allow_failure": True}], "main", "in", When.MANUAL, True),
     ([{"if": "$NO", "when": "manual"}, {"when": "always"}], "main", "in", When.ALWAYS, False),
@@ -158,7 +157,7 @@ def test_a_manual_job_may_fail_unless_it_says_otherwise() -> None:
 
 def test_only_and_except_decide_jobs_without_rules() -> None:
     config = {
-        "default": {"script": "x"},
+        "plain": {"script": "x"},
         "tags": {"script": "x", "only": ["tags"]},
         "pattern": {"script": "x", "only": ["/^ma/"]},
         "case": {"script": "x", "only": ["/^MA/i"]},
@@ -170,7 +169,7 @@ def test_only_and_except_decide_jobs_without_rules() -> None:
         "unchanged": {"script": "x", "only": {"changes": ["src/*"]}},
     }
     pipeline = run(config, Repository(changed=("docs/a.md",)))
-    assert names(pipeline) == ["default", "pattern", "case", "pushes", "by-variable", "changed"]
+    assert names(pipeline) == ["plain", "pattern", "case", "pushes", "by-variable", "changed"]
 
 
 def test_a_merge_request_pipeline_leaves_out_jobs_without_rules_or_only() -> None:
@@ -179,7 +178,7 @@ def test_a_merge_request_pipeline_leaves_out_jobs_without_rules_or_only() -> Non
 
 
 def test_workflow_rules_remove_that_default_and_can_filter_the_pipeline_out() -> None:
-    config = {"workflow": {"rules": [{"if": "$CI_COMMIT_BRANCH"}]}, "plain": {"script": "x"}}
+    config = {"workflow": {"rules": [{"if": "$CI_PIPELINE_SOURCE"}]}, "plain": {"script": "x"}}
     assert names(run(config, source=Source.MERGE_REQUEST)) == ["plain"]
     out = run({**config, "workflow": {"rules": [{"if": "$CI_COMMIT_TAG"}]}})
     assert out.workflow.verdict is Verdict.OUT

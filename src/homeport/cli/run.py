@@ -1,0 +1,137 @@
+"""`homeport run`: run the pipeline, or some of its jobs, on this machine."""
+
+import argparse
+import os
+import sys
+
+from homeport.cli.options import Commands, add_job_argument, add_parser, add_source_options
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from homeport.errors import ExitCode
+    from homeport.pipeline.flow import Evaluation
+    from homeport.pipeline.model.event import RunFinished
+
+EXAMPLES = """\
+  homeport run                            the whole pipeline
+  homeport run test                       one job; artifacts come from earlier runs
+  homeport run 'test:*' --needs           some jobs and all that they need
+  homeport run deploy                     a manual job starts when it is named
+  homeport run --executor shell           jobs with an image on the host's shell too
+  homeport run --json | jq -c 'select(.event == "job_finished")'
+"""
+
+
+def add_command(commands: Commands) -> None:
+    parser = add_parser(
+        commands,
+        "run",
+        main,
+        summary="Run the pipeline, or some of its jobs, on this machine.",
+        examples=EXAMPLES,
+    )
+    add_job_argument(
+        parser,
+        nargs="*",
+        text="a job, a parallel group or a glob (default: the whole pipeline)",
+    )
+    group = parser.add_argument_group("the run")
+    group.add_argument("--needs", action="store_true", help="also run all that the named jobs need")
+    group.add_argument(
+        "-j", "--concurrency", type=_positive, metavar="N", help="jobs at once (default: CPUs)"
+    )
+    group.add_argument(
+        "--executor",
+        choices=("auto", "shell", "container"),
+        help="where jobs run (default: auto; a job with an image in a container)",
+    )
+    group.add_argument("--default-image", metavar="IMAGE", help="for jobs that name no image")
+    group.add_argument(
+        "--pull-policy",
+        choices=("always", "if-not-present", "never"),
+        help="when to pull images (default: if-not-present)",
+    )
+    group.add_argument(
+        "--now", action="store_true", help="start delayed jobs at once, without their delay"
+    )
+    group.add_argument(
+        "--fail-on-blocked", action="store_true", help="exit 1 when a manual job blocks the rest"
+    )
+    group.add_argument("--json", action="store_true", help="print events, one JSON object a line")
+    group.add_argument("-q", "--quiet", action="store_true", help="print the summary alone")
+    add_source_options(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    from homeport.cli.output import has_errors, print_problems
+    from homeport.cli.source import evaluate_for, worth_saying
+    from homeport.errors import ExitCode, HomeportError
+    from homeport.pipeline.model.pipeline import Verdict
+
+    evaluation = evaluate_for(args)
+    pipeline = evaluation.pipeline
+    if pipeline.workflow.verdict is Verdict.OUT:
+        print_problems(pipeline.problems)
+        return ExitCode.OK
+    if has_errors(pipeline.problems):
+        raise HomeportError(pipeline.problems)
+    print_problems(worth_saying(pipeline, strict=args.strict))
+    if pipeline.missing and (args.strict or not args.job):
+        return _refuse(args)
+    return _run(evaluation, args)
+
+
+def _refuse(args: argparse.Namespace) -> int:
+    """A pipeline of which parts are unknown is not run as if it were whole."""
+    from homeport.errors import ExitCode
+
+    if args.strict:
+        return ExitCode.USAGE
+    print(
+        "homeport: the pipeline is not run, since some of its includes could not be read;\n"
+        "  name jobs to run those that are known: homeport run JOB...",
+        file=sys.stderr,
+    )
+    return ExitCode.ENVIRONMENT
+
+
+def _run(evaluation: "Evaluation", args: argparse.Namespace) -> int:
+    from homeport.cli.output import wants_colour
+    from homeport.pipeline.flow import RunOptions, run_pipeline
+    from homeport.pipeline.report.console import Console
+    from homeport.pipeline.report.jsonl import JsonLines
+
+    options = RunOptions(
+        jobs=tuple(args.job),
+        needs=args.needs,
+        now=args.now,
+        env=dict(os.environ),
+    )
+    if args.json:
+        report: JsonLines | Console = JsonLines(sys.stdout.buffer)
+    else:
+        report = Console(sys.stdout, colour=wants_colour(sys.stdout), quiet=args.quiet)
+    with report:
+        finished = run_pipeline(evaluation, options, report)
+    return _status(finished, args)
+
+
+def _status(finished: "RunFinished", args: argparse.Namespace) -> "ExitCode":
+    """docs/reference/exit-status.md"""
+    from homeport.errors import ExitCode
+    from homeport.pipeline.model.event import Status
+
+    match finished.status:
+        case Status.SUCCESS | Status.SKIPPED:
+            return ExitCode.OK
+        case Status.MANUAL:
+            return ExitCode.FAILED if args.fail_on_blocked else ExitCode.OK
+        case _:
+            return ExitCode.FAILED
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isdigit() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return number

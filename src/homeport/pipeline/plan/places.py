@@ -1,0 +1,86 @@
+"""Where a job runs: on the host's shell, in a container, or not at all, and why.
+
+A job with an image runs in a container, whatever the host has; one without runs in the default
+image of the settings, else in the shell. A job that asks for what a local run does not have is
+not run, with the reason: it must never look green.
+"""
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from homeport.pipeline.model.config import Image, Job
+from homeport.pipeline.model.pipeline import PipelineJob
+from homeport.pipeline.model.plan import Runs
+from homeport.settings.model import ExecutorChoice, Settings, TagRule, TagRuns
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    """`not_run` is the reason of `Runs.NOWHERE`; `overridden` that an image was set aside."""
+
+    runs: Runs
+    image: Image | None = None
+    not_run: str | None = None
+    overridden: bool = False
+
+
+def choose_place(job: PipelineJob, settings: Settings) -> Place:
+    """The place of one job under these settings."""
+    lacking = next(_lacking(job), None)
+    if lacking is not None:
+        return Place(runs=Runs.NOWHERE, not_run=lacking)
+    rule = _tag_rule(job.job, settings)
+    if rule is not None and rule.runs is TagRuns.NOT_RUN:
+        tags = ", ".join(job.job.tags)
+        return Place(runs=Runs.NOWHERE, not_run=f"the settings say that jobs tagged {tags} are not run")
+    return _container_or_shell(job.job, rule, settings)
+
+
+def _container_or_shell(job: Job, rule: TagRule | None, settings: Settings) -> Place:
+    image = job.image or _image(rule.image if rule else None) or _image(settings.default_image)
+    wanted = settings.executor
+    if wanted is ExecutorChoice.AUTO and rule is not None:
+        wanted = ExecutorChoice(rule.runs.value)
+    if wanted is ExecutorChoice.SHELL:
+        return Place(runs=Runs.SHELL, overridden=job.image is not None)
+    if image is None:
+        if wanted is ExecutorChoice.AUTO:
+            return Place(runs=Runs.SHELL)
+        return Place(
+            runs=Runs.NOWHERE,
+            not_run="it is to run in a container, but names no image and the settings have no "
+            "default_image",
+        )
+    if job.services:
+        return Place(
+            runs=Runs.NOWHERE,
+            not_run="it uses services, which homeport does not start yet "
+            f"({', '.join(service.name for service in job.services)})",
+        )
+    return Place(runs=Runs.CONTAINER, image=image)
+
+
+def _image(name: str | None) -> Image | None:
+    return Image(name=name) if name else None
+
+
+def _tag_rule(job: Job, settings: Settings) -> TagRule | None:
+    return next((settings.tags[tag] for tag in job.tags if tag in settings.tags), None)
+
+
+def _lacking(job: PipelineJob) -> Iterator[str]:
+    """What the job asks for that a local run does not have."""
+    config = job.job
+    if config.trigger is not None:
+        kind = "another project's" if config.trigger.project else "a child"
+        yield f"it triggers {kind} pipeline, which homeport does not run yet"
+    if config.run:
+        yield "it uses run: steps, which homeport does not run yet"
+    if config.secrets:
+        yield f"it needs secrets from a server ({', '.join(config.secrets)})"
+    if config.id_tokens:
+        yield f"it needs id_tokens from a server ({', '.join(config.id_tokens)})"
+    for need in job.cross_needs:
+        if not need.optional:
+            where = need.project or need.pipeline
+            yield f"it needs artifacts of {where}, which are not available here"

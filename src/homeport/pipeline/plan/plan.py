@@ -1,0 +1,135 @@
+"""The plan of a run: each job with its place, its script and its variables in order."""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import structs
+
+from homeport.pipeline.evaluate.jobs import inherited
+from homeport.pipeline.model.config import Artifacts, Variable, When
+from homeport.pipeline.model.pipeline import Pipeline, PipelineJob
+from homeport.pipeline.model.plan import JobPlan, Plan, Runs, ScopedVariable
+from homeport.pipeline.model.trigger import Trigger
+from homeport.pipeline.plan.places import choose_place
+from homeport.pipeline.plan.selection import Selected
+from homeport.pipeline.variables.predefined import job_variables, pipeline_variables
+from homeport.pipeline.variables.scope import compose
+from homeport.settings.model import Settings
+
+TIMEOUT = 3600.0
+"""GitLab's default job timeout: one hour."""
+
+
+def make_plan(
+    pipeline: Pipeline, trigger: Trigger, settings: Settings, selected: Selected
+) -> Plan:
+    """Plan the selected jobs; those named by the user start whatever their `when` says."""
+    assert trigger.commit is not None  # noqa: S101 - a run is refused before without a commit
+    planner = _Planner(pipeline, trigger, settings)
+    names = {job.name for job in selected.jobs}
+    jobs = tuple(
+        planner.job(job, names, index, named=job.name in selected.named)
+        for index, job in enumerate(selected.jobs, 1)
+    )
+    stages = {job.stage for job in jobs}
+    return Plan(
+        stages=tuple(stage for stage in pipeline.stages if stage in stages),
+        jobs=jobs,
+        root=trigger.root,
+        sha=trigger.commit.sha,
+        ref=trigger.ref or "",
+        project_path=trigger.project.path if trigger.project else "",
+        name=pipeline.name,
+        auto_cancel=pipeline.auto_cancel,
+    )
+
+
+class _Planner:
+    def __init__(self, pipeline: Pipeline, trigger: Trigger, settings: Settings) -> None:
+        self._pipeline = pipeline
+        self._trigger = trigger
+        self._settings = settings
+        self._predefined = pipeline_variables(trigger)
+        self._producers = {
+            job.name for job in pipeline.jobs if _produces(job.job.artifacts)
+        }
+        self._overrides = tuple(
+            ScopedVariable(
+                key=key,
+                value=variable.value,
+                raw=not variable.expand,
+                masked=key in trigger.masked,
+                file=key in trigger.files,
+            )
+            for key, variable in trigger.variables.items()
+        )
+
+    def job(self, job: PipelineJob, names: set[str], index: int, *, named: bool) -> JobPlan:
+        config = job.job
+        place = choose_place(job, self._settings)
+        needs = job.needs
+        return JobPlan(
+            name=job.name,
+            group=job.group,
+            stage=job.stage,
+            runs=place.runs,
+            not_run=place.not_run,
+            image=place.image,
+            services=config.services,
+            variables=self._variables(job, index, place.runs),
+            overrides=self._overrides,
+            before_script=config.before_script,
+            script=config.script,
+            after_script=config.after_script,
+            when=_when(job.when, named=named),
+            start_in=None if named else job.start_in,
+            allow_failure=job.allow_failure,
+            needs=None if needs is None else tuple(n.job for n in needs if n.job in names),
+            dependencies=tuple(name for name in job.dependencies if name in self._producers),
+            artifacts=config.artifacts,
+            cache=config.cache,
+            retry=config.retry,
+            timeout=config.timeout or TIMEOUT,
+            coverage=config.coverage,
+            resource_group=config.resource_group,
+            interruptible=job.interruptible,
+        )
+
+    def _variables(self, job: PipelineJob, index: int, runs: Runs) -> tuple[ScopedVariable, ...]:
+        config = job.job
+        environment = config.environment
+        predefined = {
+            **self._predefined,
+            **job_variables(
+                self._trigger,
+                name=job.name,
+                stage=job.stage,
+                job_id=index,
+                image=config.image.name if config.image and runs is Runs.CONTAINER else None,
+                timeout=int(config.timeout or TIMEOUT),
+                manual=job.when is When.MANUAL,
+                node_index=job.node_index,
+                node_total=job.node_total,
+                environment_name=environment.name if environment else None,
+                environment_url=environment.url if environment else None,
+                environment_action=environment.action if environment else None,
+                environment_tier=environment.deployment_tier if environment else None,
+            ),
+        }
+        return compose(
+            predefined=predefined,
+            global_variables=inherited(self._pipeline.variables, config.inherit_variables),
+            job_variables=job.variables,
+        )
+
+
+def _when(when: When, *, named: bool) -> When:
+    """A job asked for by name runs: it is played, not delayed, and needs no failure first."""
+    if not named or when in (When.MANUAL, When.ALWAYS):
+        return when
+    return When.ON_SUCCESS
+
+
+def _produces(artifacts: Artifacts | None) -> bool:
+    return artifacts is not None and bool(
+        artifacts.paths or artifacts.untracked or artifacts.reports
+    )
