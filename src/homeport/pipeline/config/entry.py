@@ -7,8 +7,7 @@ GitLab prints such messages in lower case.
 """
 
 from collections.abc import Callable, Iterable
-from enum import Enum
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, Literal, TypeGuard, TypeVar
 
 from msgspec import Struct
 
@@ -20,12 +19,9 @@ T = TypeVar("T")
 Parser = Callable[[Any, "Entry"], T]
 
 
-class Anchor(Enum):
-    """What a finding's location is counted from."""
-
-    ENTRY = "entry"  # the keyword that is being parsed
-    OWNER = "owner"  # the mapping that holds the keyword (GitLab validates it as an attribute)
-    NOWHERE = "nowhere"  # GitLab prints the text without any location
+Anchor = Literal["entry", "owner", "nowhere"]
+"""What a finding's location is counted from: the keyword that is parsed, the mapping that holds it
+(where GitLab validates the keyword as an attribute of its owner), or nothing."""
 
 
 class Finding(Struct, frozen=True):
@@ -41,9 +37,9 @@ class Finding(Struct, frozen=True):
 
     def problem(self, owner: str, keyword: str) -> Problem:
         """The complaint about `keyword` of the entry whose location is `owner`."""
-        if self.anchor is Anchor.NOWHERE:
+        if self.anchor == "nowhere":
             message = self.text
-        elif self.anchor is Anchor.OWNER:
+        elif self.anchor == "owner":
             message = owner + (self.text if self.text[:1] == ":" else f" {self.text}")
             message = message.removeprefix(":").lstrip()
         else:
@@ -98,19 +94,19 @@ class Entry:
         self, text: str, code: str, span: Span | None = None, *, verbatim: bool = False
     ) -> None:
         """Complain in GitLab's own words, which follow the location."""
-        self._add(Anchor.ENTRY, text, code, span, verbatim)
+        self._add("entry", text, code, span, verbatim)
 
     def owner(self, text: str, code: str) -> None:
         """Complain as the mapping that holds this keyword does."""
-        self._add(Anchor.OWNER, text, code, None, False)
+        self._add("owner", text, code, None, False)
 
     def owner_child(self, name: str, text: str, code: str) -> None:
         """Complain at the mapping that holds this keyword, under another name for the keyword."""
-        self._add(Anchor.OWNER, f":{name} {text}", code, None, False)
+        self._add("owner", f":{name} {text}", code, None, False)
 
     def bare(self, text: str, code: str, *, verbatim: bool = False) -> None:
         """Complain without a location, as a few of GitLab's entries do."""
-        self._add(Anchor.NOWHERE, text, code, None, verbatim)
+        self._add("nowhere", text, code, None, verbatim)
 
     def _add(self, anchor: Anchor, text: str, code: str, span: Span | None, verbatim: bool) -> None:
         finding = Finding(anchor, self._path, text, code, span or self.span, verbatim)

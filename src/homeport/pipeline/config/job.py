@@ -49,7 +49,7 @@ _FIELDS: Final[Mapping[str, str | None]] = {
 _PLAIN: Final = frozenset((
     "stage", "variables", "environment", "interruptible", "before_script", "script",
     "after_script", "hooks", "cache", "image", "services", "timeout", "retry", "tags", "artifacts",
-    "needs", "coverage", "parallel", "allow_failure", "rules", "inherit",
+    "needs", "coverage", "parallel", "allow_failure", "rules", "inherit", "extends",
 ))  # fmt: skip
 
 
@@ -85,7 +85,7 @@ def read_job(name: Any, job: Any, span: Span | None, setting: Setting) -> Job:
     """The job that a runner carries out; complaints go to the setting's reader."""
     reader = setting.reader
     where = f"jobs:{ruby_string(name)}" if not is_blank(name) else "jobs:job"
-    if type(name) is not str or not name or len(name) > MAX_NAME or not job.keys() <= _PLAIN:
+    if not _is_plain(name, job):
         _check_own(name, job, span, where, reader, bridge=False)
     if "run" not in job and is_blank(job.get("script")):
         reader.error(
@@ -133,6 +133,17 @@ def read_bridge(name: Any, job: Any, span: Span | None, setting: Setting) -> Job
         fields.setdefault("trigger", Trigger())
     return Job(
         name=ruby_string(name), span=span, inherit_variables=inherit.variables, raw=job, **fields
+    )
+
+
+def _is_plain(name: Any, job: Any) -> bool:
+    """Whether nothing in a job needs the checks of its own entry, as in most jobs of a big file."""
+    return (
+        type(name) is str
+        and 0 < len(name) <= MAX_NAME
+        and not name.isspace()
+        and job.keys() <= _PLAIN
+        and type(job.get("extends", "")) is str
     )
 
 
