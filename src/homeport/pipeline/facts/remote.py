@@ -54,7 +54,8 @@ def _parse_scp(address: str) -> Project | None:
     else:
         head, closing, path = address.partition(":")
         host = head.rpartition("@")[2]
-    if not closing or "/" in head:
+    # `transport::address` names a program, not a host (gitremote-helpers(7)).
+    if not closing or "/" in head or path.startswith(":"):
         return None
     return _project(_split_port(host.lower())[0], path)
 

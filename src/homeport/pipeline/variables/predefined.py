@@ -67,12 +67,17 @@ def job_variables(
 
     What is None is left out: it is known only when the job starts, or does not exist for it.
     """
-    url = _project_url(trigger.project or NO_PROJECT)
+    project = trigger.project or NO_PROJECT
+    url = _project_url(project)
+    root, _, rest = project.path.lower().partition("/")
+    pages = f"{root}.{_pages_domain(project)}"
     found: dict[str, str | None] = {
         "CI_SERVER": "yes",
         "CI_PIPELINE_ID": str(trigger.pipeline_id),
         "CI_PIPELINE_URL": f"{url}/-/pipelines/{trigger.pipeline_id}",
         "CI_REPOSITORY_URL": f"{url}.git",
+        "CI_PAGES_HOSTNAME": pages,
+        "CI_PAGES_URL": f"https://{pages}/{rest}",
         "CI_JOB_ID": str(job_id),
         "CI_JOB_URL": f"{url}/-/jobs/{job_id}",
         "CI_JOB_NAME": name,
@@ -188,9 +193,7 @@ def _server_variables(project: Project) -> dict[str, str]:
 
 def _project_variables(project: Project, trigger: Trigger) -> dict[str, str]:
     namespace, _, name = project.path.rpartition("/")
-    root, _, rest = project.path.partition("/")
-    pages = "gitlab.io" if project.host == "gitlab.com" else f"pages.{_host_and_port(project)[0]}"
-    hostname = f"{root.lower()}.{pages}"
+    root = project.path.split("/", 1)[0]
     return {
         "CI_PROJECT_ID": "1",
         "CI_PROJECT_NAME": name,
@@ -210,9 +213,7 @@ def _project_variables(project: Project, trigger: Trigger) -> dict[str, str]:
         "CI_DEFAULT_BRANCH": trigger.default_branch,
         "CI_DEFAULT_BRANCH_SLUG": slug(trigger.default_branch),
         "CI_CONFIG_PATH": trigger.config_path,
-        "CI_PAGES_DOMAIN": pages,
-        "CI_PAGES_HOSTNAME": hostname,
-        "CI_PAGES_URL": f"https://{hostname}/{rest.lower()}",
+        "CI_PAGES_DOMAIN": _pages_domain(project),
     }
 
 
@@ -311,6 +312,11 @@ def _user_variables(trigger: Trigger) -> dict[str, str]:
         "GITLAB_USER_LOGIN": trigger.user_email.partition("@")[0] or trigger.user_name,
         "GITLAB_USER_NAME": trigger.user_name,
     }
+
+
+def _pages_domain(project: Project) -> str:
+    host = _host_and_port(project)[0]
+    return "gitlab.io" if host == "gitlab.com" else f"pages.{host}"
 
 
 def _project_url(project: Project) -> str:

@@ -1,0 +1,169 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from homeport.pipeline.facts.changes import INVALID_COMPARE_TO, GitFacts
+from homeport.pipeline.facts.repository import read_trigger
+from homeport.pipeline.model.trigger import Source, Unresolved
+
+Run = Callable[..., str]
+
+
+def facts(root: Path, *, source: Source = Source.PUSH, **given: str) -> GitFacts:
+    trigger = read_trigger(
+        root, now="", source=source, branch=given.get("branch"), tag=given.get("tag")
+    )
+    return GitFacts(root, trigger)
+
+
+def commit(run: Run, path: Path, text: str) -> None:
+    path.write_text(text)
+    run("add", "-A")
+    run("commit", "-qm", f"Change {path.name}")
+
+
+def test_nothing_changed_since_the_push(work: Path) -> None:
+    assert facts(work).changed_files(None) == ()
+
+
+def test_everything_since_the_push_counts(work: Path, run: Run) -> None:
+    commit(run, work / "committed", "x")
+    run("mv", "a.txt", "moved.txt")
+    (work / "staged").write_text("x")
+    run("add", "staged")
+    (work / "sub" / "b.txt").write_text("changed")
+    (work / "untracked").write_text("x")
+    (work / ".gitignore").write_text("ignored\n")
+    (work / "ignored").write_text("x")
+    assert facts(work).changed_files(None) == (
+        ".gitignore",
+        "a.txt",
+        "committed",
+        "moved.txt",
+        "staged",
+        "sub/b.txt",
+        "untracked",
+    )
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"source": Source.SCHEDULE},
+        {"source": Source.WEB},
+        {"source": Source.API},
+        {"tag": "v1"},
+        {"branch": "never-pushed"},
+    ],
+)
+def test_where_gitlab_has_no_diff(work: Path, given: dict[str, str]) -> None:
+    assert facts(work, **given).changed_files(None) is None  # type: ignore[arg-type]
+
+
+def test_without_a_remote_every_branch_is_new(work: Path, run: Run) -> None:
+    run("remote", "remove", "origin")
+    assert facts(work).changed_files(None) is None
+
+
+@pytest.mark.usefixtures("run")
+def test_without_a_commit_there_is_no_diff(tmp_path: Path) -> None:
+    assert facts(tmp_path / "work").changed_files(None) is None
+    assert facts(tmp_path / "work").changed_files("main") == Unresolved(INVALID_COMPARE_TO)
+
+
+@pytest.fixture
+def history(work: Path, run: Run) -> Path:
+    """GitLab's own example: feature_1 on main, tag_1 in its middle, feature_2 on feature_1."""
+    run("checkout", "-q", "-b", "feature_1")
+    commit(run, work / "file1.txt", "file 1")
+    run("tag", "tag_1")
+    commit(run, work / "file2.txt", "file 2")
+    run("checkout", "-q", "-b", "feature_2")
+    commit(run, work / "file2.txt", "file 2 updated")
+    run("checkout", "-q", "main")
+    commit(run, work / "main.txt", "main goes on")
+    return work
+
+
+@pytest.mark.parametrize(
+    ("head", "base", "changed"),
+    [
+        ("feature_1", "main", ("file1.txt", "file2.txt")),
+        ("feature_2", "main", ("file1.txt", "file2.txt")),
+        ("feature_2", "feature_1", ("file2.txt",)),
+        ("feature_1", "tag_1", ("file2.txt",)),
+        ("feature_2", "tag_1", ("file2.txt",)),
+    ],
+)
+def test_compare_to(
+    history: Path, run: Run, head: str, base: str, changed: tuple[str, ...]
+) -> None:
+    run("checkout", "-q", head)
+    assert facts(history).changed_files(base) == changed
+    sha = run("rev-parse", base)
+    assert facts(history).changed_files(sha) == changed
+
+
+def test_the_remote_s_branch_goes_before_the_local_one(history: Path, run: Run) -> None:
+    run("checkout", "-q", "-b", "topic", "main")
+    run("branch", "-f", "main", "feature_1")
+    assert facts(history).changed_files("main") == ("main.txt",)
+
+
+@pytest.mark.parametrize(
+    "base",
+    ["xyz", "", "--help", "-O/etc/passwd", "a b", "main..x", "HEAD~1", "@{u}", "a\nb", ":/First"],
+)
+def test_an_unknown_base_is_unresolved_in_gitlab_s_words(work: Path, base: str) -> None:
+    assert facts(work).changed_files(base) == Unresolved(INVALID_COMPARE_TO)
+
+
+def test_histories_that_never_meet_are_unresolved(work: Path, run: Run) -> None:
+    run("checkout", "-q", "--orphan", "alone")
+    run("commit", "-qm", "Alone")
+    found = facts(work).changed_files("main")
+    assert isinstance(found, Unresolved)
+    assert "no common history" in found.reason
+
+
+def test_files(work: Path, run: Run, tmp_path: Path) -> None:
+    run("submodule", "add", "-q", str(tmp_path / "remote.git"), "module")
+    (work / "new file").write_text("x")
+    (work / ".gitignore").write_text("ignored\n")
+    (work / "ignored").write_text("x")
+    (work / "a.txt").unlink()
+    run("init", "-q", "nested")
+    (work / "nested" / "x").write_text("x")
+    assert facts(work).files(None, None) == (".gitignore", ".gitmodules", "new file", "sub/b.txt")
+
+
+def test_files_of_this_very_project_by_its_name(work: Path) -> None:
+    assert facts(work).files("Local/Work", None) == ("a.txt", "sub/b.txt")
+
+
+@pytest.mark.parametrize(("project", "ref"), [("other/project", None), ("other/project", "main")])
+def test_files_of_another_project_are_unresolved(work: Path, project: str, ref: str | None) -> None:
+    found = facts(work).files(project, ref)
+    assert isinstance(found, Unresolved)
+    assert "other/project" in found.reason
+
+
+def test_equal_questions_are_asked_once(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from homeport.lib import git
+
+    answers = facts(work)
+    first = (answers.changed_files(None), answers.changed_files("main"), answers.files(None, None))
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("git was started again")
+
+    monkeypatch.setattr(git, "_spawn", refuse)
+    again = (answers.changed_files(None), answers.changed_files("main"), answers.files(None, None))
+    assert all(one is two for one, two in zip(first, again, strict=True))
+
+
+def test_names_that_are_no_unicode(work: Path) -> None:
+    (work / "b\udcff").write_text("x")
+    assert "b\udcff" in (facts(work).files(None, None) or ())  # type: ignore[operator]
+    assert facts(work).changed_files(None) == ("b\udcff",)
