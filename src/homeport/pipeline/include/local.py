@@ -40,14 +40,14 @@ class WorktreeSource:
         if os.path.relpath(real, self._root).split("/", 1)[0] == ".git":
             return None
         try:
+            if not S_ISREG(os.lstat(real).st_mode):
+                return None
             # Neither a pipe nor a link put there meanwhile may hold us up or lead us away.
             descriptor = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+            with os.fdopen(descriptor, "rb") as file:
+                return file.read(self._size + 1)
         except OSError:
             return None
-        with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor has no path
-            if not S_ISREG(os.fstat(descriptor).st_mode):
-                return None
-            return file.read(self._size + 1)
 
     def paths(self) -> tuple[str, ...]:
         """Every path below the root, once asked remembered."""
