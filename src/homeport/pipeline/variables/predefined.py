@@ -7,7 +7,6 @@ fresh private project; tokens and passwords are never made up.
 import re
 
 from homeport import __version__
-from homeport.pipeline.model.config import When
 from homeport.pipeline.model.trigger import Commit, Project, Source, Trigger
 
 GITLAB_VERSION = "19.0.0"
@@ -146,11 +145,6 @@ def guess_tier(name: str) -> str:
         if re.search(pattern, name, re.IGNORECASE):
             return tier
     return "other"
-
-
-def is_manual(when: When) -> bool:
-    """Whether `CI_JOB_MANUAL` is set for a job of this `when`: those that wait to be started."""
-    return when in (When.MANUAL, When.DELAYED)
 
 
 def _suffix(name: str) -> str:

@@ -3,13 +3,11 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from homeport.pipeline.model.config import When
 from homeport.pipeline.model.trigger import Commit, Project, Source, Trigger
 from homeport.pipeline.variables.predefined import (
     environment_slug,
     group_name,
     guess_tier,
-    is_manual,
     job_variables,
     pipeline_variables,
     slug,
@@ -375,7 +373,3 @@ def test_environment_slug(name: str, wanted: str) -> None:
 )
 def test_tier(name: str, tier: str) -> None:
     assert guess_tier(name) == tier
-
-
-def test_delayed_jobs_count_as_manual() -> None:
-    assert [when for when in When if is_manual(when)] == [When.MANUAL, When.DELAYED]
