@@ -49,8 +49,8 @@ def run_plan(
     """Run all jobs of `plan`, at most `concurrency` at once; returns the last event emitted.
 
     `run_job(job, attempt, stop)` runs one attempt (counted from 1) and may raise; it must end soon
-    once its `stop` is requested. `play` names manual jobs to be started when their turn comes:
-    for what follows they then count as ordinary jobs. `now_delayed` starts delayed jobs without
+    once its `stop` is requested. `play` names manual and delayed jobs to be started when their turn
+    comes: for what follows they then count as ordinary jobs. `now_delayed` starts delayed jobs without
     their delay. `fail_fast` cancels the rest when a job fails that may not, as
     `workflow:auto_cancel:on_job_failure: all` does. `clock` is monotonic, in seconds; `now` is
     wall-clock time in ISO 8601.
@@ -287,7 +287,8 @@ class _Run:
 
 def _status_job(job: JobPlan, play: frozenset[str], now_delayed: bool) -> StatusJob:
     when = job.when
-    if (when is When.MANUAL and job.name in play) or (when is When.DELAYED and now_delayed):
+    asked_for = when in (When.MANUAL, When.DELAYED) and job.name in play
+    if asked_for or (when is When.DELAYED and now_delayed):
         when = When.ON_SUCCESS
     return StatusJob(
         name=job.name,

@@ -231,8 +231,9 @@ def test_a_delayed_job_waits() -> None:
     assert told.started() == ["l", "b"]
 
 
-def test_a_delay_can_be_left_out() -> None:
-    told = Told(plan_of(job("l", when=When.DELAYED, start_in=3600.0)), now_delayed=True)
+@pytest.mark.parametrize("options", [{"now_delayed": True}, {"play": frozenset({"l"})}], ids=str)
+def test_a_delay_can_be_left_out(options: dict[str, object]) -> None:
+    told = Told(plan_of(job("l", when=When.DELAYED, start_in=3600.0)), **options)
     assert told.statuses() == {"l": "success"}
 
 
