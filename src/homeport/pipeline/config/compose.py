@@ -33,6 +33,7 @@ _RESERVED: Final = frozenset((*GLOBAL_KEYS, "include", "variables", "stages"))
 _RESERVED_UNLESS_JOB: Final = frozenset(("default", "workflow"))
 _NO_KEYWORD = "config should implement the script:, run:, or trigger: keyword"
 _NO_JOBS = "jobs config should contain at least one visible job"
+_EMPTY = "Please provide content of .gitlab-ci.yml"
 _UNSEEN = (
     "some includes could not be read: defaults, variables, a workflow, stages, jobs or overrides "
     "of jobs that they define are not seen here"
@@ -121,7 +122,7 @@ def _read_jobs(
         if name in odd and not (partial and isinstance(value, dict)):
             _complain_of(name, content, reader)
     if len(odd) == sum(not is_hidden(name) for name, _ in entries) and not partial:
-        reader.error(_NO_JOBS, "no-jobs")
+        reader.error(_NO_JOBS if content else _EMPTY, "no-jobs")
     for name, value in entries:
         if is_hidden(name):
             if is_blank(value):

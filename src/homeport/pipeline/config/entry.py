@@ -7,12 +7,13 @@ GitLab prints such messages in lower case.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, TypeGuard, TypeVar
+from typing import Any, Literal, TypeVar
 
 from msgspec import Struct
 
 from homeport.errors import Problem, Severity, Span
 from homeport.pipeline.config.ruby import is_blank, ruby_string
+from homeport.pipeline.config.shapes import is_strings
 from homeport.pipeline.model.document import span_of_key, span_of_value
 
 T = TypeVar("T")
@@ -185,7 +186,8 @@ class Reader:
     """Reads keywords of one configuration, each distinct value once.
 
     Thousands of jobs share the very same objects (by `extends` and anchors): a result is remembered
-    by parser and identity, and the value is kept so that its identity stays taken.
+    by parser and identity, and the value is kept so that its identity stays taken. A wrong scalar
+    is read again: 1 is one object in Python, wherever it was written, but each has its own place.
     """
 
     __slots__ = ("_memo", "problems")
@@ -197,11 +199,11 @@ class Reader:
     def read(self, parser: Parser[T], owner: Any, key: Any, where: str, name: str) -> T:
         """What `parser` makes of `owner[key]`; its complaints become problems at `where:name`."""
         value = owner[key]
-        known = self._memo.get((id(parser), id(value)))
-        if known is None:
+        memo = (id(parser), id(value))
+        known = self._memo.get(memo)
+        if known is None or (known[2] and not isinstance(value, list | dict)):
             entry = Entry(owner, key)
-            known = (value, parser(value, entry), entry.findings)
-            self._memo[(id(parser), id(value))] = known
+            known = self._memo[memo] = (value, parser(value, entry), entry.findings)
         if known[2]:
             self.problems.extend(finding.problem(where, name) for finding in known[2])
         result: T = known[1]
@@ -224,51 +226,3 @@ def join(*parts: str) -> str:
 def label(key: str) -> str:
     """An attribute as GitLab's messages name it."""
     return key.replace("_", " ")
-
-
-def is_strings(value: Any) -> TypeGuard[list[str]]:
-    """Whether `value` is an array of strings."""
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
-
-
-def is_integer(value: Any) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def is_scalar(value: Any) -> bool:
-    return isinstance(value, str | int | float)
-
-
-def flatten(value: Any) -> list[Any]:
-    """Ruby's `Array#flatten`, with anything else as the only item."""
-    if not isinstance(value, list):
-        return [value]
-    result: list[Any] = []
-    for item in value:
-        if isinstance(item, list):
-            result.extend(flatten(item))
-        else:
-            result.append(item)
-    return result
-
-
-def places(value: Any) -> Iterable[tuple[Any, Any]]:
-    """`(owner, index)` of each item of a nested array, depth first."""
-    for index, item in enumerate(value):
-        if isinstance(item, list):
-            yield from places(item)
-        else:
-            yield value, index
-
-
-def is_nested(value: Any, depth: int, accepts: Callable[[Any], bool]) -> bool:
-    """Whether `value` is an array of accepted items, nested at most `depth` levels."""
-    return isinstance(value, list) and _is_nested(value, depth, accepts)
-
-
-def _is_nested(value: Any, depth: int, accepts: Callable[[Any], bool]) -> bool:
-    if accepts(value):
-        return True
-    if depth <= 0 or not isinstance(value, list):
-        return False
-    return all(_is_nested(item, depth - 1, accepts) for item in value)

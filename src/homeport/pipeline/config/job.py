@@ -1,4 +1,4 @@
-"""One job: which keywords it may hold and combine, its defaults, and the `Job` they make.
+"""One job: its keywords in GitLab's order, its defaults, and the `Job` that they make.
 
 Source: GitLab's CI/CD YAML reference; the messages are those of its job and bridge entries.
 """
@@ -9,33 +9,32 @@ from typing import Any, Final
 from msgspec import Struct, structs
 
 from homeport.errors import Span
-from homeport.pipeline.config.duration import WEEK, parse_duration, within
-from homeport.pipeline.config.entry import Entry, Reader, flatten, is_strings
+from homeport.pipeline.config.duration import parse_duration
+from homeport.pipeline.config.entry import Entry, Reader
+from homeport.pipeline.config.job_checks import (
+    JOB_WHEN,
+    check_dependencies,
+    check_own,
+    is_plain,
+)
 from homeport.pipeline.config.keyword.inherit import INHERIT_ALL, Inherit
 from homeport.pipeline.config.keyword.stages import DEFAULT_STAGE
 from homeport.pipeline.config.keywords import (
-    BRIDGE_KEYS,
     BRIDGE_ORDER,
-    JOB_KEYS,
     JOB_ORDER,
     parser_of,
 )
 from homeport.pipeline.config.ruby import is_blank, ruby_string
+from homeport.pipeline.config.shapes import flatten
 from homeport.pipeline.model.config import Artifacts, CrossNeed, Job, Need, Policy, Trigger, When
-from homeport.pipeline.model.document import span_of_key, span_of_value
+from homeport.pipeline.model.document import span_of_value
 
-MAX_NAME: Final = 255
 DEFAULT_ONLY: Final = Policy(refs=("branches", "tags"))
 MULTIPLE_PIPELINES: Final = (
     "may allow multiple pipelines to run for a single action due to `rules:when` clause with no "
     "`workflow:rules` - read more: https://docs.gitlab.com/ee/ci/jobs/job_troubleshooting.html"
     "#job-may-allow-multiple-pipelines-to-run-for-a-single-action-warning"
 )
-_JOB_WHEN = ("on_success", "on_failure", "always", "manual", "delayed")
-_BRIDGE_WHEN = ("on_success", "on_failure", "always", "manual")
-_EXCLUSIVE = (("script", "trigger"), ("run", "trigger"))
-_EXCLUSIVE_OF_JOBS = (("script", "run"), ("before_script", "run"), ("after_script", "run"))
-_WITHOUT_RULES = ("only", "except", "start_in")
 # Keywords that are not a field of `Job` by their own name; None is checked and stays in `raw`.
 _FIELDS: Final[Mapping[str, str | None]] = {
     "except": "except_",
@@ -45,12 +44,6 @@ _FIELDS: Final[Mapping[str, str | None]] = {
     "dast_configuration": None,
     "identity": None,
 }
-# With these alone a job has nothing that its own entry must check.
-_PLAIN: Final = frozenset((
-    "stage", "variables", "environment", "interruptible", "before_script", "script",
-    "after_script", "hooks", "cache", "image", "services", "timeout", "retry", "tags", "artifacts",
-    "needs", "coverage", "parallel", "allow_failure", "rules", "inherit", "extends",
-))  # fmt: skip
 
 
 class Setting(Struct, frozen=True, kw_only=True):
@@ -85,8 +78,8 @@ def read_job(name: Any, job: Any, span: Span | None, setting: Setting) -> Job:
     """The job that a runner carries out; complaints go to the setting's reader."""
     reader = setting.reader
     where = f"jobs:{ruby_string(name)}" if not is_blank(name) else "jobs:job"
-    if not _is_plain(name, job):
-        _check_own(name, job, span, where, reader, bridge=False)
+    if not is_plain(name, job):
+        check_own(name, job, span, where, reader, bridge=False)
     if "run" not in job and is_blank(job.get("script")):
         reader.error(
             f"{where} script can't be blank".lower(), "blank", span_of_value(job, "script")
@@ -99,7 +92,7 @@ def read_job(name: Any, job: Any, span: Span | None, setting: Setting) -> Job:
             _put(fields, keyword, value)
     _finish(fields, job, setting, where)
     if "dependencies" in fields and fields.get("needs"):
-        _check_dependencies(fields["dependencies"], fields["needs"], job, where, reader)
+        check_dependencies(fields["dependencies"], fields["needs"], job, where, reader)
     if "pages" in job or name == "pages":
         _add_site(name, job, fields)
     return Job(
@@ -111,7 +104,7 @@ def read_bridge(name: Any, job: Any, span: Span | None, setting: Setting) -> Job
     """The job that triggers a downstream pipeline, or mirrors an upstream one."""
     reader = setting.reader
     where = f"jobs:{ruby_string(name)}" if not is_blank(name) else "jobs:job"
-    _check_own(name, job, span, where, reader, bridge=True)
+    check_own(name, job, span, where, reader, bridge=True)
     inherit = _inherit(job, where, reader)
     fields = _inherited(
         {key: value for key, value in setting.defaults.items() if key == "interruptible"}, inherit
@@ -133,17 +126,6 @@ def read_bridge(name: Any, job: Any, span: Span | None, setting: Setting) -> Job
         fields.setdefault("trigger", Trigger())
     return Job(
         name=ruby_string(name), span=span, inherit_variables=inherit.variables, raw=job, **fields
-    )
-
-
-def _is_plain(name: Any, job: Any) -> bool:
-    """Whether nothing in a job needs the checks of its own entry, as in most jobs of a big file."""
-    return (
-        type(name) is str
-        and 0 < len(name) <= MAX_NAME
-        and not name.isspace()
-        and job.keys() <= _PLAIN
-        and type(job.get("extends", "")) is str
     )
 
 
@@ -180,7 +162,7 @@ def _finish(fields: dict[str, Any], job: Any, setting: Setting, where: str) -> N
     if not (setting.has_workflow_rules or "rules" in job):
         fields.setdefault("only", DEFAULT_ONLY)
     when = job.get("when")
-    if when is not None and when in _JOB_WHEN:
+    if when is not None and when in JOB_WHEN:
         fields["when"] = When(when)
         if when == "delayed" and isinstance(job.get("start_in"), str):
             fields["start_in"] = parse_duration(job["start_in"])
@@ -211,88 +193,3 @@ def _add_site(name: Any, job: Any, fields: dict[str, Any]) -> None:
     path = publish_path(job)
     if path not in artifacts.paths:
         fields["artifacts"] = structs.replace(artifacts, paths=(*artifacts.paths, path))
-
-
-def _check_own(
-    name: Any, job: Any, span: Span | None, where: str, reader: Reader, *, bridge: bool
-) -> None:
-    """What GitLab's entry of the job itself checks, in its order."""
-    entry = Entry({"": job}, "")
-    _check_name(name, entry, span)
-    for pair in _EXCLUSIVE:
-        _exclude(job, pair, entry)
-    if job.get("rules") is not None:
-        clashing = [key for key in job if key in _WITHOUT_RULES and job[key] is not None]
-        if clashing:
-            text = f"key may not be used with `rules`: {', '.join(clashing)}"
-            entry.config(text, "conflict", span_of_key(job, clashing[0]))
-    extends = job.get("extends")
-    if extends is not None and not (isinstance(extends, str) or is_strings(extends)):
-        entry.wrong(job, "extends", "should be an array of strings or a string")
-    entry.keys(job, BRIDGE_KEYS if bridge else JOB_KEYS)
-    if not bridge:
-        for pair in _EXCLUSIVE_OF_JOBS:
-            _exclude(job, pair, entry)
-    entry.one_of(job, "when", _BRIDGE_WHEN if bridge else _JOB_WHEN)
-    if not bridge:
-        entry.string(job, "manual_confirmation")
-        _check_start_in(job, entry)
-        _check_publish(name, job, entry)
-    reader.problems.extend(finding.problem("", where) for finding in entry.findings)
-
-
-def _check_name(name: Any, entry: Entry, span: Span | None) -> None:
-    if is_blank(name):
-        entry.say("name can't be blank", "blank", span)
-    if not isinstance(name, str):
-        entry.say("name should be a symbol", "wrong-type", span)
-    if len(ruby_string(name)) > MAX_NAME:
-        entry.say(f"name is too long (maximum is {MAX_NAME} characters)", "limit", span)
-
-
-def _exclude(job: Any, pair: tuple[str, str], entry: Entry) -> None:
-    present = [key for key in job if key in pair]
-    if len(present) > 1:
-        text = f"these keys cannot be used together: {', '.join(present)} (mutually exclusive)"
-        entry.config(text, "conflict", span_of_key(job, present[1]))
-
-
-def _check_start_in(job: Any, entry: Entry) -> None:
-    start_in = job.get("start_in")
-    delayed = job.get("when") == "delayed"
-    if delayed:
-        if not isinstance(start_in, str) or parse_duration(start_in) is None:
-            entry.wrong(job, "start_in", "should be a duration", "invalid-duration")
-        if not (isinstance(start_in, str) and within(start_in, WEEK)):
-            entry.wrong(job, "start_in", "should not exceed the limit", "limit")
-    if ("rules" in job or not delayed) and not is_blank(start_in):
-        entry.wrong(job, "start_in", "must be blank", "conflict")
-
-
-def _check_publish(name: Any, job: Any, entry: Entry) -> None:
-    if is_blank(job.get("publish")):
-        return
-    from homeport.pipeline.config.keyword.pages import is_pages_job
-
-    if not is_pages_job(ruby_string(name), job):
-        entry.wrong(job, "publish", "can only be used within a `pages` job", "not-allowed")
-
-
-def _check_dependencies(
-    dependencies: tuple[str, ...],
-    needs: tuple[Need | CrossNeed, ...],
-    job: Any,
-    where: str,
-    reader: Reader,
-) -> None:
-    names = {need.job for need in needs if isinstance(need, Need)}
-    if not dependencies:
-        return
-    if not names:
-        text = f"{where} needs corresponding to dependencies must be from the same pipeline"
-        reader.error(text.lower(), "conflict", span_of_value(job, "needs"))
-        return
-    missing = [name for name in dependencies if name not in names]
-    if missing:
-        text = f"{where} dependencies the {', '.join(missing)} should be part of needs"
-        reader.error(text.lower(), "conflict", span_of_value(job, "dependencies"))

@@ -5,7 +5,8 @@ Source: GitLab's CI/CD YAML reference, `allow_failure`, `allow_failure:exit_code
 
 from typing import Any
 
-from homeport.pipeline.config.entry import Entry, is_integer
+from homeport.pipeline.config.entry import Entry
+from homeport.pipeline.config.shapes import is_integer
 from homeport.pipeline.model.config import AllowFailure
 
 _ALWAYS = AllowFailure(allowed=True)

@@ -4,9 +4,10 @@ import re
 from typing import Any
 
 from homeport.pipeline.config.duration import is_never, parse_duration
-from homeport.pipeline.config.entry import Entry, is_strings
+from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.keyword.reports import parse_reports
 from homeport.pipeline.config.ruby import is_blank
+from homeport.pipeline.config.shapes import is_strings
 from homeport.pipeline.model.config import Artifacts, ArtifactsWhen
 
 _KEYS = (

@@ -3,8 +3,9 @@
 import re
 from typing import Any
 
-from homeport.pipeline.config.entry import Entry, is_strings, places
+from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.keyword.flags import parse_boolean
+from homeport.pipeline.config.shapes import is_strings, places
 from homeport.pipeline.model.config import Cache, CacheKey
 
 MAX_CACHES = 4

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from homeport.pipeline.config.entry import Entry, is_strings
+from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.ruby import is_blank
+from homeport.pipeline.config.shapes import is_strings
 from homeport.pipeline.model.config import Changes, Exists
 
 MAX_PATHS = 50

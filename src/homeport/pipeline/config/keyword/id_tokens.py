@@ -6,8 +6,9 @@ Source: GitLab's CI/CD YAML reference, `id_tokens`, `identity`.
 from collections.abc import Mapping
 from typing import Any
 
-from homeport.pipeline.config.entry import Entry, is_strings
+from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.ruby import is_blank
+from homeport.pipeline.config.shapes import is_strings
 
 _PROVIDERS = ("google_cloud",)
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from homeport.pipeline.config.entry import Entry, is_integer, is_strings
+from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.ruby import is_blank
+from homeport.pipeline.config.shapes import is_integer, is_strings
 from homeport.pipeline.model.config import Image
 from homeport.pipeline.model.document import span_of_value
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from homeport.pipeline.config.entry import Entry, is_strings
+from homeport.pipeline.config.entry import Entry
+from homeport.pipeline.config.shapes import is_strings
 
 DEFAULT_KEYS = (
     "before_script", "after_script", "hooks", "cache", "image", "services", "interruptible",

@@ -5,8 +5,9 @@ Source: GitLab's CI/CD YAML reference, `job:inputs`.
 
 from typing import Any
 
-from homeport.pipeline.config.entry import Entry, is_integer
+from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.ruby import ruby_string
+from homeport.pipeline.config.shapes import is_integer
 
 MAX_INPUTS = 50
 MAX_OPTIONS = 50

@@ -6,9 +6,10 @@ Source: GitLab's CI/CD YAML reference, `needs`, `needs:project`, `needs:pipeline
 
 from typing import Any
 
-from homeport.pipeline.config.entry import Entry, is_strings, places
+from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.keyword.parallel import has_number, parse_parallel
 from homeport.pipeline.config.ruby import is_blank
+from homeport.pipeline.config.shapes import is_strings, places
 from homeport.pipeline.model.config import CrossNeed, Need
 
 Needs = tuple[Need | CrossNeed, ...]
@@ -61,11 +62,10 @@ def _parse(value: Any, entry: Entry, allowed: tuple[str, ...]) -> Needs | None:
         entry.config('cannot use "parallel: <number>".', "not-allowed")
         return None
     if isinstance(value, dict):
-        found = [_need(value, entry.same(value, None), entry)]
+        found = [_need(value, entry.child(value, None, "need"))]
     else:
         found = [
-            _need(owner[index], entry.child(owner, index, "need"), entry)
-            for owner, index in places(value)
+            _need(owner[index], entry.child(owner, index, "need")) for owner, index in places(value)
         ]
     needs = tuple(need for need in found if need is not None)
     extra = dict.fromkeys(kind for kind in map(_kind, needs) if kind not in allowed)
@@ -80,7 +80,7 @@ def _parse(value: Any, entry: Entry, allowed: tuple[str, ...]) -> Needs | None:
     return needs
 
 
-def _need(value: Any, place: Entry, entry: Entry) -> Need | CrossNeed | None:
+def _need(value: Any, place: Entry) -> Need | CrossNeed | None:
     if value is None:
         return None
     if isinstance(value, str):
@@ -91,8 +91,6 @@ def _need(value: Any, place: Entry, entry: Entry) -> Need | CrossNeed | None:
     if not isinstance(value, dict):
         place.say("has an unsupported type", "wrong-type", verbatim=True)
         return None
-    if isinstance(value, dict) and place.key is None:
-        place = entry.child(value, None, "need")
     return _mapping(value, place)
 
 

@@ -12,9 +12,6 @@ from homeport.pipeline.config.ruby import ruby_string
 from homeport.pipeline.model.config import Policy
 
 _DEFAULT_REFS = ("branches", "tags")
-DEFAULT_ONLY = Policy(refs=_DEFAULT_REFS)
-"""What a job has that says neither `only` nor `rules`, in a pipeline without workflow rules."""
-
 _KEYS = ("refs", "kubernetes", "variables", "changes")
 _REFS_TEXT = "should be an array of strings or regular expressions using re2 syntax"
 

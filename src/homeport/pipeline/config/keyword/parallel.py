@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any
 
-from homeport.pipeline.config.entry import Entry, flatten, is_integer
+from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.ruby import ruby_string
+from homeport.pipeline.config.shapes import flatten, is_integer
 from homeport.pipeline.model.config import Parallel
 
 MAX_JOBS = 200

@@ -6,7 +6,8 @@ GitLab reports its faults at `retry`, without the job. Source: GitLab's CI/CD YA
 
 from typing import Any
 
-from homeport.pipeline.config.entry import Entry, is_integer
+from homeport.pipeline.config.entry import Entry
+from homeport.pipeline.config.shapes import is_integer
 from homeport.pipeline.model.config import Retry
 
 MAX_RETRIES = 2

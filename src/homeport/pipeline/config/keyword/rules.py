@@ -7,13 +7,14 @@ from typing import Any
 
 from homeport.errors import Span, UsageError
 from homeport.pipeline.config.duration import WEEK, parse_duration, within
-from homeport.pipeline.config.entry import Entry, is_nested, places
+from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.keyword.clauses import parse_changes, parse_exists
 from homeport.pipeline.config.keyword.expression import is_valid_expression
 from homeport.pipeline.config.keyword.needs import parse_rule_needs
 from homeport.pipeline.config.keyword.variables import parse_plain_variables
 from homeport.pipeline.config.keyword.workflow_cancel import parse_auto_cancel
 from homeport.pipeline.config.ruby import is_blank, ruby_string
+from homeport.pipeline.config.shapes import is_nested, places
 from homeport.pipeline.model.config import AllowFailure, Rule, When
 from homeport.pipeline.model.document import span_of_key, span_of_value
 

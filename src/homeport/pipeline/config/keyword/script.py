@@ -6,7 +6,8 @@ reference, `script`, `hooks`.
 
 from typing import Any
 
-from homeport.pipeline.config.entry import Entry, flatten, is_nested
+from homeport.pipeline.config.entry import Entry
+from homeport.pipeline.config.shapes import flatten, is_nested
 
 MAX_NESTING = 10
 

@@ -6,9 +6,10 @@ Source: GitLab's CI/CD YAML reference, `secrets`.
 from collections.abc import Mapping
 from typing import Any
 
-from homeport.pipeline.config.entry import Entry, is_integer
+from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.keyword.flags import parse_boolean
 from homeport.pipeline.config.ruby import is_blank
+from homeport.pipeline.config.shapes import is_integer
 
 _PROVIDERS = (
     "vault", "azure_key_vault", "gcp_secret_manager", "aws_secrets_manager",

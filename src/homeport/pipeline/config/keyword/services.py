@@ -6,10 +6,11 @@ Source: GitLab's CI/CD YAML reference, `services`; how aliases are split is GitL
 import re
 from typing import Any
 
-from homeport.pipeline.config.entry import Entry, places
+from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.keyword.image import IMAGE_KEYS, parse_imageable
 from homeport.pipeline.config.keyword.script import parse_commands
 from homeport.pipeline.config.keyword.variables import parse_plain_variables
+from homeport.pipeline.config.shapes import places
 from homeport.pipeline.model.config import Service
 
 SERVICE_KEYS = (*IMAGE_KEYS, "command", "alias", "variables")

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from homeport.pipeline.config.entry import Entry, is_strings
+from homeport.pipeline.config.entry import Entry
+from homeport.pipeline.config.shapes import is_strings
 
 MAX_TAGS = 50
 

@@ -8,9 +8,10 @@ from binascii import a2b_base64
 from collections.abc import Mapping
 from typing import Any
 
-from homeport.pipeline.config.entry import Entry, places
+from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.keyword.rules import parse_include_rules
 from homeport.pipeline.config.ruby import is_blank
+from homeport.pipeline.config.shapes import places
 
 MAX_INCLUDES = 3
 _KEYS = (

@@ -7,8 +7,9 @@ Source: GitLab's CI/CD YAML reference, `variables`, `rules:variables`.
 from collections.abc import Mapping
 from typing import Any
 
-from homeport.pipeline.config.entry import Entry, is_integer, is_scalar, is_strings
+from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.ruby import is_blank, ruby_string
+from homeport.pipeline.config.shapes import is_integer, is_scalar, is_strings
 from homeport.pipeline.model.config import Variable
 from homeport.pipeline.model.document import span_of_key
 
