@@ -50,8 +50,8 @@ def run_plan(
 
     `run_job(job, attempt, stop)` runs one attempt (counted from 1) and may raise; it must end soon
     once its `stop` is requested. `play` names manual and delayed jobs to be started when their turn
-    comes: for what follows they then count as ordinary jobs. `now_delayed` starts delayed jobs without
-    their delay. `fail_fast` cancels the rest when a job fails that may not, as
+    comes: for what follows they then count as ordinary jobs. `now_delayed` starts all delayed jobs
+    without their delay. `fail_fast` cancels the rest when a job fails that may not, as
     `workflow:auto_cancel:on_job_failure: all` does. `clock` is monotonic, in seconds; `now` is
     wall-clock time in ISO 8601.
 
