@@ -5,11 +5,13 @@ from typing import Any
 
 from homeport.errors import UsageError
 from homeport.pipeline.config.ruby import ruby_string
-from homeport.pipeline.document.merge import deep_merge
+from homeport.pipeline.document.limits import Limits
+from homeport.pipeline.document.merge import Budget, OverBudgetError, merge_all
 from homeport.pipeline.document.ruby import inspect_value
 from homeport.pipeline.model.document import Map, span_of_value
 
 MAX_NESTING = 10
+_TOO_BIG = "The parsed YAML is too big"
 
 
 def resolve_extends(
@@ -19,7 +21,8 @@ def resolve_extends(
 
     `extends` itself stays in the result, as in GitLab; values that were not merged keep their
     identity. Raises `UsageError` in GitLab's words for the first key, in written order, with an
-    unknown base, a base that is no mapping, a cycle, or more than `max_nesting` ancestors. With
+    unknown base, a base that is no mapping, a cycle, more than `max_nesting` ancestors, or when the
+    merged mappings would be enormous. With
     `partial`, for when some includes were not reached, a key with an unknown base, or with an
     unresolved one, is left out and returned with its reasons, ready to print.
     """
@@ -52,6 +55,7 @@ class _Extender:
         self._config = config
         self._partial = partial
         self._max_nesting = max_nesting
+        self._budget = Budget(Limits().values)
         self._done: dict[Any, tuple[Map | _Unknown, int]] = {}
 
     @property
@@ -74,7 +78,7 @@ class _Extender:
             reasons = tuple(f"extends `{base}` ({place})" for base in unknown)
         else:
             reasons = ()
-        merged = Map()
+        layers: list[Map] = []
         height = 0
         for base in bases:
             if base in unknown:
@@ -84,11 +88,22 @@ class _Extender:
                 height = max(height, self._done[base][1] + 1)
             if isinstance(parent, _Unknown):
                 reasons += tuple(reason for reason in parent.reasons if reason not in reasons)
-            elif not reasons:
-                merged = deep_merge(merged, parent)
-        result = _Unknown(reasons) if reasons else deep_merge(merged, value)
+            else:
+                layers.append(parent)
+        result = _Unknown(reasons) if reasons else self._merge(key, [*layers, value])
         self._done[key] = (result, height)
         return result
+
+    def _merge(self, key: Any, layers: list[Map]) -> Map:
+        try:
+            return merge_all(layers, self._budget)
+        except OverBudgetError:
+            raise UsageError.of(
+                _TOO_BIG,
+                code="yaml-too-big",
+                span=span_of_value(self._config[key], "extends"),
+                hint="so many jobs extend so much that the merged file would be enormous",
+            ) from None
 
     def _check(
         self,

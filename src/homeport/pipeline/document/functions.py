@@ -8,11 +8,9 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from homeport.pipeline.document.inputs import InputsError
+from homeport.pipeline.variables.expand import ExpansionError, expand
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_\-.,:+/@\n]")
-_VARIABLE = re.compile(
-    r"\$([A-Za-z_][A-Za-z0-9_]*)|\$\{([A-Za-z_]\w*)\}|%([A-Za-z_]\w*)%", re.ASCII
-)
 
 
 class Scope:
@@ -72,13 +70,11 @@ def _truncate(value: str, match: re.Match[str], _scope: Scope) -> str:
 
 
 def _expand_vars(value: str, _match: re.Match[str], scope: Scope) -> str:
-    def expand(found: re.Match[str]) -> str:
-        name = found[1] or found[2] or found[3]
-        if name in scope.masked:
-            raise ValueError("variable expansion error: masked variables cannot be expanded")
-        return scope.variables.get(name, found[0])
-
-    return _VARIABLE.sub(expand, value)
+    try:
+        return expand(value, scope.variables, keep_undefined=True, refused=scope.masked)
+    except ExpansionError as error:
+        message = error.problems[0].message
+        raise ValueError(f"variable expansion error: {message}") from None
 
 
 def _posix_escape(value: str, _match: re.Match[str], _scope: Scope) -> str:

@@ -9,7 +9,7 @@ from homeport.errors import Problem, Span, UsageError
 from homeport.pipeline.document.inputs import InputsError
 from homeport.pipeline.document.interpolation import interpolate
 from homeport.pipeline.document.load import load
-from homeport.pipeline.document.merge import deep_merge
+from homeport.pipeline.document.merge import merge_all
 from homeport.pipeline.include.api import Expanded, FileSource, IncludeContext
 from homeport.pipeline.include.glob import match_paths
 from homeport.pipeline.include.location import (
@@ -78,17 +78,17 @@ class _Expansion:
 
     def expand(self, content: Map, chain: Chain, parent: str | None) -> Map:
         """A file's mapping on top of those it includes; `parent` is its path if it is included."""
-        result = None
+        layers: list[Map] | None = None
         for location, span in self._locations(content, chain, parent):
             self._count(span, chain)
-            result = result or Map()
+            layers = layers or []
             included = self._read(location, span, chain)
             if included is not None:
-                result = deep_merge(result, included)
-        if result is None:
+                layers.append(included)
+        if layers is None:
             # GitLab leaves the keyword where nothing was included.
             return content
-        merged = deep_merge(result, content)
+        merged = merge_all([*layers, content])
         whole = Map(merged, merged.mark, merged.marks)
         whole.pop("include", None)
         return whole

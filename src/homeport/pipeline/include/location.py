@@ -7,12 +7,10 @@ from typing import Any
 from msgspec import Struct
 
 from homeport.pipeline.model.document import Map
+from homeport.pipeline.variables.expand import ExpansionError, expand, references
 
 KINDS = ("local", "project", "remote", "template", "artifact", "component")
 _EXTENSION = re.compile(r".+\.(?:yml|yaml)$", re.IGNORECASE)
-_VARIABLE = re.compile(
-    r"\$([A-Za-z_][A-Za-z0-9_]*)|\$\{([A-Za-z_]\w*)\}|%([A-Za-z_]\w*)%", re.ASCII
-)
 _SCHEMES = ("http", "https", "ssh", "git")
 _RULE_KEYS = ("if", "exists", "when", "changes")
 
@@ -111,10 +109,11 @@ def check_rules(rules: Any) -> None:
 
 
 def expand_variables(text: str, variables: Mapping[str, str]) -> str:
-    """`$NAME`, `${NAME}` and `%NAME%` replaced; an unknown name leaves nothing."""
-    if "$" not in text and "%" not in text:
-        return text
-    return _VARIABLE.sub(lambda match: variables.get(match[1] or match[2] or match[3], ""), text)
+    """A text with its variables replaced; an unknown one leaves nothing."""
+    try:
+        return expand(text, variables)
+    except ExpansionError as error:
+        raise LocationError(error.problems[0].message) from None
 
 
 def describe_entry(entry: Map) -> tuple[str, str]:
@@ -139,13 +138,9 @@ def _text(value: Any) -> str:
 
 
 def _unknown_variables(entry: Map, variables: Mapping[str, str]) -> tuple[str, ...]:
-    found: dict[str, None] = {}
-    for key in (*KINDS, "file", "ref"):
-        for match in _VARIABLE.finditer(str(entry.get(key, ""))):
-            name = match[1] or match[2] or match[3]
-            if name not in variables:
-                found[name] = None
-    return tuple(found)
+    texts = (str(entry.get(key, "")) for key in (*KINDS, "file", "ref"))
+    names = dict.fromkeys(name for text in texts for name in references(text))
+    return tuple(name for name in names if name not in variables)
 
 
 def _names(kind: str, values: Mapping[Any, Any]) -> bool:

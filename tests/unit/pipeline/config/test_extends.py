@@ -142,3 +142,12 @@ def test_the_cost_is_linear() -> None:
     started = time.process_time()
     resolve_extends(config)
     assert time.process_time() - started < 0.5
+
+
+@pytest.mark.parametrize("base", ["%s", "variables: {%s}"])
+def test_a_large_base_of_many_jobs_is_refused(base: str) -> None:
+    keys = ", ".join(f"k{i}: 1" for i in range(20_000))
+    jobs = "".join(f"j{i}: {{extends: .base, variables: {{x: 1}}}}\n" for i in range(20_000))
+    config = parse(f".base: {{{base % keys}}}\n{jobs}")
+    with pytest.raises(UsageError, match="The parsed YAML is too big"):
+        resolve_extends(config)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from homeport.pipeline.document.load import load
-from homeport.pipeline.document.merge import deep_merge
+from homeport.pipeline.document.merge import Budget, OverBudgetError, merge_all
 from homeport.pipeline.model.document import Map, span_of_key, span_of_value
 
 
@@ -30,14 +30,14 @@ def parse(text: str, name: str = "ci.yml") -> Map:
     ],
 )
 def test_merge(base: str, over: str, merged: dict[str, Any]) -> None:
-    result = deep_merge(parse(base), parse(over))
+    result = merge_all([parse(base), parse(over)])
     assert result == merged
     assert list(result) == list(merged)
 
 
 def test_nothing_is_changed_and_the_rest_is_shared() -> None:
     base, over = parse("a: {b: [1]}\nc: {d: 1}"), parse("a: {e: 2}")
-    result = deep_merge(base, over)
+    result = merge_all([base, over])
     assert base == {"a": {"b": [1]}, "c": {"d": 1}}
     assert over == {"a": {"e": 2}}
     assert result["a"]["b"] is base["a"]["b"]
@@ -45,8 +45,22 @@ def test_nothing_is_changed_and_the_rest_is_shared() -> None:
 
 
 def test_places_are_those_of_the_value_that_won() -> None:
-    result = deep_merge(parse("a: {b: 1}\nc: 2", "base.yml"), parse("x: 0\na: {d: 3}", "over.yml"))
+    result = merge_all([parse("a: {b: 1}\nc: 2", "base.yml"), parse("x: 0\na: {d: 3}", "over.yml")])
     assert str(span_of_key(result, "a")) == "over.yml:2:1"
     assert str(span_of_value(result, "c")) == "base.yml:2:4"
     assert str(span_of_key(result["a"], "b")) == "base.yml:1:5"
     assert str(span_of_key(result["a"], "d")) == "over.yml:2:5"
+
+
+def test_several_layers_and_none() -> None:
+    layers = [parse("a: {b: 1}"), parse("a: {c: 2}"), Map(), parse("a: {b: 3}")]
+    assert merge_all(layers) == {"a": {"b": 3, "c": 2}}
+    assert merge_all([]) == {}
+    assert merge_all([Map(), layers[0]]) is layers[0]
+
+
+def test_the_budget_counts_what_is_copied() -> None:
+    base, over = parse("a: {b: 1, c: 2}\nd: 3"), parse("a: {e: 4}")
+    merge_all([base, over], Budget(6))
+    with pytest.raises(OverBudgetError):
+        merge_all([base, over], Budget(5))
