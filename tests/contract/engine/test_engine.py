@@ -191,9 +191,11 @@ def test_kill_ends_a_running_container(
     engine: Engine, make: Callable[..., str], signal: str
 ) -> None:
     container = make()
-    threading.Timer(0.3, engine.kill, (container, signal)).start()
+    killing = threading.Timer(0.5, engine.kill, (container, signal))
+    killing.start()
     start = time.monotonic()
     code, _ = run(engine, container, "sleep 60\n")
+    killing.join()
     assert code == 137
     assert time.monotonic() - start < 20
 

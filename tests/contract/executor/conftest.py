@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from msgspec import Struct
 
+from homeport.engine.docker import connect
 from homeport.pipeline.execute.api import Executor, JobSpec, Session, Snapshot
+from homeport.pipeline.execute.container import ContainerExecutor
 from homeport.pipeline.execute.shell import ShellExecutor
 from homeport.pipeline.model.config import Image
 
@@ -34,7 +36,25 @@ def shell_place(tmp_path: Path) -> Iterator[Place]:
     assert not (tmp_path / "builds").exists()
 
 
-@pytest.fixture(params=["shell"])
+@pytest.fixture
+def docker_place(docker_address: str) -> Iterator[Place]:
+    yield from container_place(docker_address)
+
+
+@pytest.fixture
+def podman_place(podman_address: str) -> Iterator[Place]:
+    yield from container_place(podman_address)
+
+
+def container_place(address: str) -> Iterator[Place]:
+    engine = connect(address)
+    executor = ContainerExecutor(engine)
+    yield Place(executor, Image(name="debian:bookworm"))
+    executor.close()
+    engine.close()
+
+
+@pytest.fixture(params=["shell", "docker", "podman"])
 def place(request: pytest.FixtureRequest) -> Place:
     found = request.getfixturevalue(f"{request.param}_place")
     assert isinstance(found, Place)

@@ -40,9 +40,13 @@ JOB_LABEL = "homeport.job"
 _COMMAND = (
     "sh",
     "-c",
-    "for s in /usr/local/bin/bash /usr/bin/bash /bin/bash; do [ -x $s ] && exec $s; done; exec sh",
+    "exec 2>&1; for s in /usr/local/bin/bash /usr/bin/bash /bin/bash; do "
+    "[ -x $s ] && exec $s; done; exec sh",
 )
-"""The best shell of the image, which then reads the script from its standard input."""
+"""The best shell of the image, which then reads the script from its standard input.
+
+Its errors go where its output goes: an engine carries two streams in no certain order.
+"""
 _GRACE = 5.0
 """Seconds between asking a job to end and ending it."""
 _PATIENCE = 15.0
@@ -76,6 +80,10 @@ class ContainerExecutor:
         self._images = Images(engine)
         self._packs = RepositoryPacks()
         self._runs: set[str] = set()
+
+    def project_dir(self, run: str, job: str, attempt: int, project_path: str) -> str:
+        del run, job, attempt  # each session has a file system of its own
+        return container_project_dir(project_path)
 
     def open(self, spec: JobSpec, note: Callable[[str], None]) -> Session:
         image = spec.image
@@ -162,6 +170,8 @@ class ContainerSession:
             ) from error
 
     def run(self, script: str, sink: Sink, stop: Stop) -> Exit:
+        if stop.reason is not None:
+            return _ended(None, stop)
         stream: Stream | None = None
         code: int | None = None
         try:
@@ -170,14 +180,12 @@ class ContainerSession:
             stream.close_write()
             code = self._follow(stream, sink, stop)
         except EngineError as error:
-            if stop.reason is None:
+            if _ended(None, stop).message is None:
                 raise self._failed("lost", error) from error
         finally:
             if stream is not None:
                 stream.close()
-        if stop.reason is not None:
-            return Exit(code=None, message=stop.reason)
-        return Exit(code=code, failure=FailureReason.SCRIPT_FAILURE if code else None)
+        return _ended(code, stop)
 
     def collect(self, selection: Selection, into: Path) -> tuple[int, tuple[str, ...]]:
         try:
@@ -225,6 +233,10 @@ class ContainerSession:
         try:
             stream.read(sink)
             return None if ending.gave_up else self._engine.wait(self._container)
+        except BaseException:
+            # Nobody reads on (a full disk, an interrupt): so nothing may run on.
+            ending.kill()
+            raise
         finally:
             unsubscribe()
             ending.finish()
@@ -251,6 +263,9 @@ class _Ending:
             self._thread = threading.Thread(target=self._end, daemon=True)
             self._thread.start()
 
+    def kill(self) -> None:
+        self._try(lambda: self._engine.kill(self._container, "SIGKILL"))
+
     def finish(self) -> None:
         self._done.set()
         if self._thread is not None:
@@ -261,7 +276,7 @@ class _Ending:
         self._try(lambda: self._engine.kill(self._container, "SIGTERM"))
         if self._done.wait(self._grace):
             return
-        self._try(lambda: self._engine.kill(self._container, "SIGKILL"))
+        self.kill()
         if not self._done.wait(_PATIENCE):
             self.gave_up = True
             self._stream.close()
@@ -280,6 +295,12 @@ def container_name(spec: JobSpec) -> str:
     own = zlib.crc32(f"{spec.run}\0{spec.job}".encode("utf-8", "surrogateescape"))
     run = re.sub(r"[^A-Za-z0-9]+", "-", spec.run)[:40]
     return f"homeport-{run}-{simple}-{own:08x}-{spec.attempt}"
+
+
+def _ended(code: int | None, stop: Stop) -> Exit:
+    if stop.reason is not None:
+        return Exit(code=None, message=stop.reason)
+    return Exit(code=code, failure=FailureReason.SCRIPT_FAILURE if code else None)
 
 
 def _entrypoint(words: tuple[str, ...] | None) -> tuple[str, ...] | None:
