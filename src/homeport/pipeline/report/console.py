@@ -4,7 +4,6 @@ A line is written whole, or not at all, so that lines of jobs that run at once n
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 from threading import Event as Flag
 from threading import Lock, Thread
 from time import monotonic
@@ -172,9 +171,12 @@ class Console:
         while not self._closing.is_set():
             self._something_held.wait()
             self._closing.wait(_HOLD_SECONDS)
-            with self._lock, suppress(MissingError):
-                # The next write raises it again, on a thread that can bear it.
-                self._write()
+            with self._lock:
+                try:
+                    self._write()
+                except MissingError:
+                    # The next write raises it again, on a thread that can bear it.
+                    return
 
     def _write(self) -> None:
         self._something_held.clear()
