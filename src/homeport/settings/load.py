@@ -1,35 +1,12 @@
 """Settings from their four sources: repository, user's file, environment, flags; later wins."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import msgspec
-
-from homeport.errors import Problem, Span, UsageError
-from homeport.settings.keys import (
-    ENVIRONMENT,
-    KEYS,
-    LISTS,
-    VARIABLE_PREFIX,
-    TagImage,
-    VariableTable,
-    size_in_bytes,
-)
-from homeport.settings.model import (
-    ContainerSettings,
-    ExecutorChoice,
-    Settings,
-    SettingsVariable,
-    TagRule,
-    TagRuns,
-)
-from homeport.settings.source import Source, read_source
-
-REPOSITORY_FILE = "homeport.toml"
-COMMAND_LINE = "command line"
-_NAME_RULE = "a variable's name has only letters, digits and _"
+from homeport.errors import Problem, UsageError
+from homeport.settings.model import Settings
+from homeport.settings.source import REPOSITORY_FILE, Source, read_source
 
 
 def load_settings(
@@ -41,13 +18,26 @@ def load_settings(
     `container.privileged`, and `variables` as a whole map); None means that a flag was not given.
     Raises `UsageError` with every problem of every source at once.
     """
-    layers = _Layers(user_file(env))
-    layers.add_file(root / REPOSITORY_FILE, REPOSITORY_FILE, trusted=False)
-    if layers.user_file is not None:
-        layers.add_file(layers.user_file, _shown(layers.user_file, env), trusted=True)
-    layers.add_environment(env)
-    layers.add_flags(overrides or {})
-    return layers.settings()
+    defaults = Settings(concurrency=len(os.sched_getaffinity(0)))
+    problems: list[Problem] = []
+    own = user_file(env)
+    repository = _read(root / REPOSITORY_FILE, REPOSITORY_FILE, problems, trusted=False)
+    user = None if own is None else _read(own, _shown(own, env), problems, trusted=True)
+    flags = {key: value for key, value in (overrides or {}).items() if value not in (None, {})}
+    ours = {name: value for name, value in env.items() if name.startswith("HOMEPORT_")}
+    if not (repository or user or flags or ours or problems):
+        return defaults
+
+    from homeport.settings.layers import Layers  # most commands have nothing to lay over anything
+
+    layers = Layers(problems, user_file=str(own or "your own config.toml"))
+    if repository is not None:
+        layers.add_file(repository, trusted=False)
+    if user is not None:
+        layers.add_file(user, trusted=True)
+    layers.add_environment(ours)
+    layers.add_flags(flags)
+    return layers.over(defaults)
 
 
 def user_file(env: Mapping[str, str]) -> Path | None:
@@ -62,187 +52,15 @@ def user_file(env: Mapping[str, str]) -> Path | None:
     return Path(folder, "homeport", "config.toml") if folder else None
 
 
+def _read(path: Path, name: str, problems: list[Problem], *, trusted: bool) -> Source | None:
+    try:
+        return read_source(path, name, trusted=trusted)
+    except UsageError as error:
+        problems += error.problems
+        return None
+
+
 def _shown(path: Path, env: Mapping[str, str]) -> str:
     home = env.get("HOME", "").rstrip("/")
     text = str(path)
     return f"~{text[len(home) :]}" if home and text.startswith(f"{home}/") else text
-
-
-class _Layers:
-    """The values so far; each `add_…` lays one source over them."""
-
-    def __init__(self, user_file: Path | None) -> None:
-        self.user_file = user_file
-        self._values: dict[str, Any] = {}
-        self._variables: dict[str, SettingsVariable] = {}
-        self._tags: dict[str, TagRule] = {}
-        self._masked: frozenset[str] = frozenset()
-        self._origin: dict[str, str] = {}
-        self._problems: list[Problem] = []
-
-    def add_file(self, path: Path, name: str, *, trusted: bool) -> None:
-        try:
-            source = read_source(path, name, trusted=trusted)
-        except UsageError as error:
-            self._problems += error.problems
-            return
-        if source is None:
-            return
-        for key, value in self._entries(source):
-            span = source.span(key)
-            if trusted or not self._refused(key, value, span):
-                self._set(key, value, origin=f"{name}:{span.line}", span=span)
-
-    def add_environment(self, env: Mapping[str, str]) -> None:
-        for variable, key in ENVIRONMENT.items():
-            if (text := env.get(variable)) is not None:
-                value: object = text
-                if key in LISTS:
-                    value = [item.strip() for item in text.split(",") if item.strip()]
-                self._set(key, value, origin=variable, strict=False)
-        for variable, text in env.items():
-            if variable.startswith(VARIABLE_PREFIX):
-                name = variable[len(VARIABLE_PREFIX) :]
-                self._set(f"variables.{name}", text, origin=variable)
-            elif variable.startswith("HOMEPORT_") and variable not in ENVIRONMENT:
-                self._problems += _misspelt(variable)
-
-    def add_flags(self, flags: Mapping[str, object]) -> None:
-        for key, value in flags.items():
-            if isinstance(value, Mapping):
-                for name, item in value.items():
-                    self._set(f"{key}.{name}", item, origin=COMMAND_LINE)
-            elif value is not None:
-                self._set(key, value, origin=COMMAND_LINE)
-
-    def settings(self) -> Settings:
-        if self._problems:
-            raise UsageError(self._problems)
-        values = self._values
-        container = {
-            key.removeprefix("container."): values.pop(key)
-            for key in tuple(values)
-            if key.startswith("container.")
-        }
-        values.setdefault("concurrency", len(os.sched_getaffinity(0)))
-        return Settings(
-            **values,
-            masked=self._masked,
-            variables=self._variables,
-            tags=self._tags,
-            container=ContainerSettings(**container),
-            origin=self._origin,
-        )
-
-    def _entries(self, source: Source) -> Iterator[tuple[str, Any]]:
-        """Dotted keys and values of a file; a table of unknown name is one entry."""
-        for key, value in source.data.items():
-            inner = key in KEYS or any(known.startswith(f"{key}.") for known in KEYS)
-            if isinstance(value, Mapping) and inner:
-                for name, item in value.items():
-                    yield f"{key}.{name}", item
-            else:
-                yield key, value
-
-    def _refused(self, key: str, value: object, span: Span) -> bool:
-        """Whether the repository asks for what only the user may grant; then a problem is noted."""
-        known = KEYS.get(key)
-        on_host = (key == "executor" or key.startswith("tags.")) and value == ExecutorChoice.SHELL
-        if (known is None or known.repository) and not on_host:
-            return False
-        wish = f"{key} to shell" if on_host else key
-        file = self.user_file or "your own config.toml"
-        variable = {name: text for text, name in ENVIRONMENT.items()}.get(key)
-        self._problems.append(
-            Problem(
-                code="settings-reserved",
-                message=f"a repository's {REPOSITORY_FILE} cannot set {wish}",
-                span=span,
-                hint=f"if you want it here, set it in {file}"
-                + (f" or with {variable}" if variable else ""),
-            )
-        )
-        return True
-
-    def _set(
-        self, key: str, value: object, *, origin: str, span: Span | None = None, strict: bool = True
-    ) -> None:
-        table, _, name = key.partition(".")
-        known = KEYS.get(key) or KEYS.get(table)
-        if known is None or known.table is not (key not in KEYS) or (known.table and not name):
-            self._problems.append(_unknown(key, span))
-            return
-        try:
-            converted = msgspec.convert(value, known.type, strict=strict)
-        except msgspec.ValidationError as error:
-            self._problems.append(_wrong(key, str(error), span, origin))
-            return
-        self._origin[key] = origin
-        if table == "variables":
-            if not (name.isascii() and name.replace("_", "a").isalnum()):
-                self._problems.append(_wrong(key, _NAME_RULE, span, origin))
-            self._variables[name] = _variable(converted)
-        elif table == "tags":
-            self._tags[name] = _tag(converted)
-        elif key == "masked":
-            self._masked |= converted
-        elif key == "keep_size":
-            self._values[key] = size_in_bytes(converted)
-        elif key == "pull_policy" and not isinstance(converted, tuple):
-            self._values[key] = (converted,)
-        else:
-            self._values[key] = converted
-
-
-def _variable(value: str | VariableTable) -> SettingsVariable:
-    if isinstance(value, str):
-        return SettingsVariable(value=value)
-    return SettingsVariable(
-        value=value.value, expand=value.expand, masked=value.masked, file=value.file
-    )
-
-
-def _tag(value: TagRuns | TagImage) -> TagRule:
-    if isinstance(value, TagImage):
-        return TagRule(runs=TagRuns.CONTAINER, image=value.image)
-    return TagRule(runs=value)
-
-
-def _unknown(key: str, span: Span | None) -> Problem:
-    from difflib import get_close_matches
-
-    near = get_close_matches(key, KEYS, n=1, cutoff=0.5) or [
-        known for known in KEYS if known.rpartition(".")[2] == key
-    ]
-    return Problem(
-        code="settings-unknown",
-        message=f"unknown setting {key}",
-        span=span,
-        hint=f"did you mean {near[0]}?" if near else f"the settings are: {', '.join(KEYS)}",
-    )
-
-
-def _misspelt(variable: str) -> list[Problem]:
-    """An environment variable that is nearly one of ours; others are none of our business."""
-    from difflib import get_close_matches
-
-    return [
-        Problem(
-            code="settings-unknown",
-            message=f"unknown environment variable {variable}",
-            hint=f"did you mean {near}?",
-        )
-        for near in get_close_matches(variable, ENVIRONMENT, n=1, cutoff=0.9)
-    ]
-
-
-def _wrong(key: str, message: str, span: Span | None, origin: str) -> Problem:
-    """msgspec's `Expected x, got y - at $[1]` with the user's own name for the place."""
-    words, _, path = message.replace("object", "table").partition(" - at `$")
-    place = key + path.rstrip("`")
-    prefix = "" if span else f"{origin}: "
-    return Problem(
-        code="settings-type",
-        message=f"{prefix}{place}: {words[:1].lower()}{words[1:]}",
-        span=span,
-    )

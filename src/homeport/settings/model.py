@@ -87,7 +87,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     masked: frozenset[str] = frozenset()
     engine: str | None = None
     keep_runs: int = 20
-    keep_size: int = 2 * 1024**3
+    keep_size: int = 5 * 1024**3
     variables: Mapping[str, SettingsVariable] = {}
     tags: Mapping[str, TagRule] = {}
     container: ContainerSettings = ContainerSettings()

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from homeport.errors import Problem, Span, UsageError
 
+REPOSITORY_FILE = "homeport.toml"
 MAX_BYTES = 1024 * 1024
 
 
