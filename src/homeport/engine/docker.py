@@ -100,7 +100,10 @@ class DockerEngine:
         if spec.platform:
             query["platform"] = spec.platform
         reply = self._call("POST", "/containers/create", query, content=_container(spec))
-        return str(_mapping(reply.body()).get("Id", ""))
+        identity = _mapping(reply.body()).get("Id")
+        if not isinstance(identity, str) or not identity:
+            raise EngineError.of("the engine gave a new container no id", code="engine-refused")
+        return identity
 
     def attach(self, container: str) -> AttachedStream:
         query = dict.fromkeys(("stream", "stdin", "stdout", "stderr"), "1")

@@ -81,6 +81,10 @@ class Reply:
         """The whole answer as JSON, None when it is empty or not JSON."""
         with self, self._client.guarded():
             data = self._response.read(_BODY_LIMIT)
+            # A read with a limit takes a connection that was cut for the end of the body.
+            cut = bool(self._response.length)
+        if cut:
+            raise self._client.broken("it ended an answer in the middle")
         try:
             return json.loads(data) if data else None
         except ValueError:
@@ -107,7 +111,7 @@ class Reply:
                 if not chunk:
                     break
                 yield chunk
-            # read1 takes a connection that was cut for the end of the body.
+            # As above.
             if self._response.length:
                 raise self._client.broken("it ended an answer in the middle")
 
