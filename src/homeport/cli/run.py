@@ -1,6 +1,7 @@
 """`homeport run`: run the pipeline, or some of its jobs, on this machine."""
 
 import argparse
+import gc
 import os
 import sys
 
@@ -9,6 +10,7 @@ from homeport.cli.options import Commands, add_job_argument, add_parser, add_sou
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from homeport.errors import ExitCode
+    from homeport.pipeline.execute.api import Stop
     from homeport.pipeline.flow import Evaluation
     from homeport.pipeline.model.event import RunFinished
 
@@ -101,26 +103,54 @@ def _run(evaluation: "Evaluation", args: argparse.Namespace) -> int:
     from homeport.pipeline.report.console import Console
     from homeport.pipeline.report.jsonl import JsonLines
 
+    colour = wants_colour(sys.stdout) and not args.json
     options = RunOptions(
         jobs=tuple(args.job),
         needs=args.needs,
         now=args.now,
+        colour=colour,
         env=dict(os.environ),
     )
+    # What was made so far stays to the end; a run may take hours, so look for cycles again.
+    gc.freeze()
+    gc.enable()
+    stop = _stop_on_signals()
     if args.json:
         report: JsonLines | Console = JsonLines(sys.stdout.buffer)
     else:
-        report = Console(sys.stdout, colour=wants_colour(sys.stdout), quiet=args.quiet)
+        report = Console(sys.stdout, colour=colour, quiet=args.quiet)
     with report:
-        finished = run_pipeline(evaluation, options, report)
-    return _status(finished, args)
+        finished = run_pipeline(evaluation, options, report, stop)
+    return _status(finished, stop, args)
 
 
-def _status(finished: "RunFinished", args: argparse.Namespace) -> "ExitCode":
+def _stop_on_signals() -> "Stop":
+    """A request to stop that the first Ctrl-C or SIGTERM makes; the second one interrupts."""
+    import signal
+
+    from homeport.pipeline.execute.api import Stop
+
+    stop = Stop()
+
+    def ask(number: int, _frame: object) -> None:
+        if stop.reason is not None:
+            raise KeyboardInterrupt
+        stop.request("interrupted" if number == signal.SIGINT else "terminated")
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask)
+    return stop
+
+
+def _status(finished: "RunFinished", stop: "Stop", args: argparse.Namespace) -> "ExitCode":
     """docs/reference/exit-status.md"""
     from homeport.errors import ExitCode
     from homeport.pipeline.model.event import Status
 
+    if stop.reason is not None and finished.status is Status.CANCELED:
+        return ExitCode.INTERRUPTED
+    if Status.FAILED in finished.stages.values():
+        return ExitCode.FAILED
     match finished.status:
         case Status.SUCCESS | Status.SKIPPED:
             return ExitCode.OK

@@ -28,6 +28,7 @@ def evaluate_for(args: argparse.Namespace) -> "Evaluation":
         file=args.file or ".gitlab-ci.yml",
         branch=args.branch,
         tag=args.tag,
+        count_changes=args.command == "run",
     )
     return evaluate_pipeline(request)
 

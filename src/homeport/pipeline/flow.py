@@ -3,7 +3,9 @@
 `evaluate_pipeline`: load → expand → parse → evaluate. `run_pipeline`: plan → execute → report.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from homeport.pipeline.document.load import load
 from homeport.pipeline.document.reference import resolve_references
 from homeport.pipeline.evaluate.evaluate import evaluate
 from homeport.pipeline.evaluate.rules import RuleBook
+from homeport.pipeline.execute.api import Snapshot, Stop
 from homeport.pipeline.facts.changes import GitFacts
 from homeport.pipeline.facts.repository import read_trigger
 from homeport.pipeline.include.api import Expanded, IncludeContext
@@ -24,21 +27,28 @@ from homeport.pipeline.include.expand import expand_includes
 from homeport.pipeline.include.local import WorktreeSource
 from homeport.pipeline.model.config import Config, Variable, When
 from homeport.pipeline.model.document import Document, Map
+from homeport.pipeline.model.event import Event, RunFinished
 from homeport.pipeline.model.pipeline import Pipeline, Verdict
 from homeport.pipeline.model.trigger import Facts, Trigger, Unresolved
+from homeport.pipeline.plan.selection import Selected, refuse_unresolved, select_all, select_jobs
 from homeport.pipeline.variables.predefined import pipeline_variables
 from homeport.settings.model import Settings
+
+PULL_POLICY = ("if-not-present",)
+"""A local run pulls what it lacks, unless the settings or the job say otherwise."""
 
 
 class Request(Struct, frozen=True, kw_only=True):
     """What to evaluate: the file (relative to the root) of the working tree at `root`, as a push
-    of `branch` or `tag` (None: what is checked out)."""
+    of `branch` or `tag` (None: what is checked out). `count_changes` is whether somebody wants to
+    know how many changes are not committed, which costs a look at every file."""
 
     root: Path
     settings: Settings
     file: str = ".gitlab-ci.yml"
     branch: str | None = None
     tag: str | None = None
+    count_changes: bool = False
 
 
 class Evaluation(Struct, frozen=True, kw_only=True):
@@ -81,7 +91,8 @@ def _trigger(request: Request) -> Trigger:
         config_path=request.file,
         branch=request.branch,
         tag=request.tag,
-        now=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        now=_now(),
+        count_changes=request.count_changes,
         variables={
             name: Variable(value=variable.value, expand=variable.expand)
             for name, variable in settings.variables.items()
@@ -152,3 +163,120 @@ def _with_chains(config: Config, expanded: Expanded) -> Config:
 def _refuse_errors(config: Config) -> None:
     if any(problem.severity is Severity.ERROR for problem in config.problems):
         raise UsageError(config.problems)
+
+
+class RunOptions(Struct, frozen=True, kw_only=True):
+    """What to run of a pipeline, and how. `jobs` are names, groups or globs (none: everything);
+    `needs` adds all that they need; `now` starts delayed jobs without their delay; `env` is the
+    environment of the command."""
+
+    jobs: tuple[str, ...] = ()
+    needs: bool = False
+    now: bool = False
+    colour: bool = False
+    env: Mapping[str, str]
+
+
+def run_pipeline(
+    evaluation: Evaluation, options: RunOptions, emit: Callable[[Event], None], stop: Stop
+) -> RunFinished:
+    """Run the jobs of an evaluated pipeline; what happens goes to `emit`.
+
+    Raises `UsageError` for jobs that are not there, `MissingError` for what the machine lacks (an
+    engine, artifacts of earlier runs, a fact that a job depends on); all before anything runs.
+    """
+    from homeport.pipeline.execute.earlier import refuse_missing
+    from homeport.pipeline.execute.executors import Executors, find_engine
+    from homeport.pipeline.execute.job import JobRunner
+    from homeport.pipeline.execute.scheduler import run_plan
+    from homeport.pipeline.execute.state import State
+    from homeport.pipeline.plan.plan import make_plan
+
+    settings = evaluation.request.settings
+    selected = _select(evaluation, options)
+    plan = make_plan(evaluation.pipeline, evaluation.trigger, settings, selected)
+    state = State.open(evaluation.request.root, options.env)
+    refuse_missing(plan, state.latest)
+    engine = find_engine(plan, settings, options.env)
+    with (
+        Executors(engine, settings, options.env) as executors,
+        closing(state.new_run(sha=plan.sha, ref=plan.ref)) as run,
+    ):
+        executors.prepare(run.builds_path)
+        clock = _clock()
+        runner = JobRunner(
+            plan,
+            run,
+            _snapshot(evaluation, run.git_path),
+            executor_for=executors.of,
+            earlier=state.latest,
+            emit=emit,
+            clock=clock,
+            now=_now,
+            secrets=_secrets(evaluation),
+            pull_policy=tuple(policy.value for policy in settings.pull_policy) or PULL_POLICY,
+            colour=options.colour,
+        )
+        finished = run_plan(
+            plan,
+            runner.run,
+            emit,
+            run_id=run.id,
+            concurrency=settings.concurrency,
+            stop=stop,
+            clock=clock,
+            now=_now,
+            play=selected.named,
+            now_delayed=options.now,
+        )
+        run.finish(finished.status)
+        return finished
+
+
+def _select(evaluation: Evaluation, options: RunOptions) -> Selected:
+    pipeline = evaluation.pipeline
+    if evaluation.trigger.commit is None:
+        raise UsageError.of(
+            f"{evaluation.request.root} has no commit yet, and a job runs for a commit",
+            code="no-commit",
+            hint="commit something first; list, lint, render and explain work without",
+        )
+    if options.jobs:
+        selected = select_jobs(pipeline, options.jobs, needs=options.needs)
+    else:
+        selected = select_all(pipeline)
+    refuse_unresolved(selected)
+    return selected
+
+
+def _snapshot(evaluation: Evaluation, into: Path) -> Snapshot:
+    from homeport.lib.git import Git
+    from homeport.pipeline.execute.snapshot import take_snapshot
+
+    trigger, root = evaluation.trigger, evaluation.request.root
+    git = Git(root)
+    origins = git.config.get("remote.origin.url", ())
+    return take_snapshot(
+        git,
+        root,
+        trigger.commit.sha if trigger.commit else "",
+        into=into,
+        branch=trigger.branch,
+        origin=origins[-1] if origins else None,
+    )
+
+
+def _secrets(evaluation: Evaluation) -> frozenset[str]:
+    """Values that no output may show: the user's masked variables."""
+    trigger = evaluation.trigger
+    values = (trigger.variables[name].value for name in trigger.masked)
+    return frozenset(value for value in values if value)
+
+
+def _clock() -> Callable[[], float]:
+    began = time.monotonic()
+    return lambda: time.monotonic() - began
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

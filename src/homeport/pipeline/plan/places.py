@@ -16,12 +16,12 @@ from homeport.settings.model import ExecutorChoice, Settings, TagRule, TagRuns
 
 
 class Place(Struct, frozen=True, kw_only=True):
-    """`not_run` is the reason of `Runs.NOWHERE`; `overridden` that an image was set aside."""
+    """`image` is also set for a job in the shell that names one; `not_run` is the reason of
+    `Runs.NOWHERE`."""
 
     runs: Runs
     image: Image | None = None
     not_run: str | None = None
-    overridden: bool = False
 
 
 def choose_place(job: PipelineJob, settings: Settings) -> Place:
@@ -32,7 +32,9 @@ def choose_place(job: PipelineJob, settings: Settings) -> Place:
     rule = _tag_rule(job.job, settings)
     if rule is not None and rule.runs is TagRuns.NOT_RUN:
         tags = ", ".join(job.job.tags)
-        return Place(runs=Runs.NOWHERE, not_run=f"the settings say that jobs tagged {tags} are not run")
+        return Place(
+            runs=Runs.NOWHERE, not_run=f"the settings say that jobs tagged {tags} are not run"
+        )
     return _container_or_shell(job.job, rule, settings)
 
 
@@ -42,7 +44,7 @@ def _container_or_shell(job: Job, rule: TagRule | None, settings: Settings) -> P
     if wanted is ExecutorChoice.AUTO and rule is not None:
         wanted = ExecutorChoice(rule.runs.value)
     if wanted is ExecutorChoice.SHELL:
-        return Place(runs=Runs.SHELL, overridden=job.image is not None)
+        return Place(runs=Runs.SHELL, image=job.image)
     if image is None:
         if wanted is ExecutorChoice.AUTO:
             return Place(runs=Runs.SHELL)

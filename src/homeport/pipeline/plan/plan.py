@@ -1,11 +1,7 @@
 """The plan of a run: each job with its place, its script and its variables in order."""
 
-from collections.abc import Mapping, Sequence
-
-from msgspec import structs
-
 from homeport.pipeline.evaluate.jobs import inherited
-from homeport.pipeline.model.config import Artifacts, Variable, When
+from homeport.pipeline.model.config import Artifacts, When
 from homeport.pipeline.model.pipeline import Pipeline, PipelineJob
 from homeport.pipeline.model.plan import JobPlan, Plan, Runs, ScopedVariable
 from homeport.pipeline.model.trigger import Trigger
@@ -19,9 +15,7 @@ TIMEOUT = 3600.0
 """GitLab's default job timeout: one hour."""
 
 
-def make_plan(
-    pipeline: Pipeline, trigger: Trigger, settings: Settings, selected: Selected
-) -> Plan:
+def make_plan(pipeline: Pipeline, trigger: Trigger, settings: Settings, selected: Selected) -> Plan:
     """Plan the selected jobs; those named by the user start whatever their `when` says."""
     assert trigger.commit is not None  # noqa: S101 - a run is refused before without a commit
     planner = _Planner(pipeline, trigger, settings)
@@ -49,9 +43,7 @@ class _Planner:
         self._trigger = trigger
         self._settings = settings
         self._predefined = pipeline_variables(trigger)
-        self._producers = {
-            job.name for job in pipeline.jobs if _produces(job.job.artifacts)
-        }
+        self._producers = {job.name for job in pipeline.jobs if _produces(job.job.artifacts)}
         self._overrides = tuple(
             ScopedVariable(
                 key=key,
@@ -106,7 +98,7 @@ class _Planner:
                 job_id=index,
                 image=config.image.name if config.image and runs is Runs.CONTAINER else None,
                 timeout=int(config.timeout or TIMEOUT),
-                manual=job.when is When.MANUAL,
+                manual=job.when in (When.MANUAL, When.DELAYED),
                 node_index=job.node_index,
                 node_total=job.node_total,
                 environment_name=environment.name if environment else None,

@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 
 from msgspec import Struct
 
-from homeport.errors import Problem, UsageError
+from homeport.errors import MissingError, Problem, UsageError
 from homeport.pipeline.model.pipeline import Pipeline, PipelineJob, Verdict
 
 
@@ -47,6 +47,26 @@ def select_jobs(pipeline: Pipeline, patterns: Sequence[str], *, needs: bool) -> 
     wanted = _closure(pipeline, named) if needs else set(named)
     jobs = tuple(job for job in pipeline.jobs if job.name in wanted)
     return Selected(jobs=jobs, named=frozenset(named))
+
+
+def select_all(pipeline: Pipeline) -> Selected:
+    """Every job of the pipeline."""
+    return Selected(jobs=pipeline.jobs, named=frozenset())
+
+
+def refuse_unresolved(selected: Selected) -> None:
+    """Raise `MissingError` with every job whose meaning is not known here, and why."""
+    problems = [
+        Problem(
+            code="job-unresolved",
+            message=f"{job.name} cannot be run here: {job.decision.reason}",
+            span=job.decision.span or job.job.span,
+        )
+        for job in selected.jobs
+        if job.decision.verdict is Verdict.UNRESOLVED
+    ]
+    if problems:
+        raise MissingError(problems)
 
 
 def _exact(job: PipelineJob, pattern: str) -> bool:

@@ -1,0 +1,80 @@
+"""The executors of one run, made from the settings; the engine is found before anything runs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from homeport.engine.api import Engine, EngineError
+from homeport.pipeline.execute.api import Executor
+from homeport.pipeline.execute.shell import ShellExecutor
+from homeport.pipeline.model.plan import JobPlan, Plan, Runs
+from homeport.settings.model import Settings, ShellChoice
+
+
+class Executors:
+    """Gives each job of a plan its executor. To be closed, best by `with`."""
+
+    def __init__(self, engine: Engine | None, settings: Settings, env: Mapping[str, str]) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._env = env
+        self._made: dict[Runs, Executor] = {}
+
+    def prepare(self, builds: Path) -> None:
+        """Make the executors; `builds` is the folder for workspaces on this machine."""
+        shell = self._settings.shell
+        self._made[Runs.SHELL] = ShellExecutor(
+            builds,
+            host_env=self._env,
+            pass_env=self._settings.pass_env,
+            shell=None if shell is ShellChoice.AUTO else shell.value,
+        )
+        if self._engine is not None:
+            from homeport.pipeline.execute.container import ContainerExecutor, HostAccess
+
+            granted = self._settings.container
+            access = HostAccess(
+                privileged=granted.privileged,
+                devices=granted.devices,
+                volumes=granted.volumes,
+            )
+            self._made[Runs.CONTAINER] = ContainerExecutor(self._engine, access)
+
+    def of(self, job: JobPlan) -> Executor:
+        return self._made[job.runs]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for executor in self._made.values():
+            executor.close()
+        if self._engine is not None:
+            self._engine.close()
+
+
+def find_engine(plan: Plan, settings: Settings, env: Mapping[str, str]) -> Engine | None:
+    """The engine that the plan's jobs need, None if none does. Raises `EngineError` naming the
+    jobs and the places that were tried: a container job is never run on the host instead."""
+    jobs = [job.name for job in plan.jobs if job.runs is Runs.CONTAINER]
+    if not jobs:
+        return None
+    from homeport.engine.detect import Unavailable, detect
+
+    found = detect(env, settings.engine)
+    if not isinstance(found, Unavailable):
+        return found
+    problem = found.error().problems[0]
+    named = ", ".join(jobs[:5]) + (f" and {len(jobs) - 5} more" if len(jobs) > 5 else "")
+    raise EngineError.of(
+        f"{problem.message}\n  needed by: {named}",
+        code=problem.code,
+        hint=f"{problem.hint}; or, knowing what it means, run them on this machine's own shell "
+        "with --executor shell",
+    )
