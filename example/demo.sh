@@ -1,14 +1,16 @@
 #!/bin/sh
 # Run the example pipeline in a repository of its own. Usage: demo.sh PATH/TO/homeport
 set -eu
-homeport=$(realpath -s "$1")
+homeport=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 here=$(cd "$(dirname "$0")" && pwd)
 
-repository=$(mktemp -d)
-trap 'rm -rf "$repository"' EXIT
-trap 'exit 130' INT TERM
-cp -R "$here/pipeline/." "$repository"
-cd "$repository"
+# Made anew each time, with the run's logs beside it to look at; `make clean` removes it.
+demo=$(dirname "$here")/build/demo
+rm -rf "$demo"
+mkdir -p "$demo"
+cp -R "$here/pipeline" "$demo/repository"
+export XDG_STATE_HOME="$demo/state" XDG_CACHE_HOME="$demo/cache"
+cd "$demo/repository"
 git init -q -b main
 git add .
 git -c user.name=Demo -c user.email=demo@example.com -c commit.gpgsign=false commit -q -m 'Two poems'
