@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from homeport.errors import Problem, Severity
 from homeport.pipeline.config.entry import Entry, Reader
+from homeport.pipeline.config.job import is_bridge, is_job
 from homeport.pipeline.config.keyword.inherit import DEFAULT_KEYS
 from homeport.pipeline.config.keywords import parser_of
 from homeport.pipeline.model.document import span_of_key, span_of_value
@@ -23,7 +24,7 @@ def read_defaults(content: Mapping[Any, Any], reader: Reader) -> Mapping[str, An
     """
     default = content.get("default")
     found: dict[str, Any] = {}
-    if default is None:
+    if default is None or is_job(default) or is_bridge(default):
         default = {}
     elif isinstance(default, dict):
         _check_keys(content, default, reader)
