@@ -9,6 +9,8 @@ from homeport.errors import Problem, Severity
 
 COLOURS = {"error": "31", "warning": "33", "note": "36", "dim": "2", "bold": "1", "green": "32"}
 
+SHOWN_INCLUDES = 10
+
 
 def wants_colour(stream: TextIO) -> bool:
     """Colours only on a terminal, and never against NO_COLOR (no-color.org) or TERM=dumb."""
@@ -39,8 +41,10 @@ def print_problems(problems: Iterable[Problem], stream: TextIO | None = None) ->
         word = paint(f"{problem.severity.value}:", problem.severity.value, on=colour)
         place = f"{problem.span}: " if problem.span else ""
         print(f"{place}{word} {printable(problem.message)}", file=stream)
-        for span in problem.included_from:
+        for span in problem.included_from[:SHOWN_INCLUDES]:
             print(f"  included from {span}", file=stream)
+        if len(problem.included_from) > SHOWN_INCLUDES:
+            print(f"  and {len(problem.included_from) - SHOWN_INCLUDES} more includes", file=stream)
         if problem.hint:
             print(f"  {printable(problem.hint)}", file=stream)
 

@@ -9,7 +9,7 @@ from homeport.cli.options import Commands, add_job_argument, add_parser, add_sou
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from homeport.errors import ExitCode
+    from homeport.errors import ExitCode, Problem
     from homeport.pipeline.execute.api import Stop
     from homeport.pipeline.flow import Evaluation
     from homeport.pipeline.model.event import RunFinished
@@ -77,10 +77,23 @@ def main(args: argparse.Namespace) -> int:
         return ExitCode.OK
     if has_errors(pipeline.problems):
         raise HomeportError(pipeline.problems)
-    print_problems(worth_saying(pipeline, strict=args.strict))
+    print_problems((*worth_saying(pipeline, strict=args.strict), *_uncommitted(evaluation)))
     if pipeline.missing and (args.strict or not args.job):
         return _refuse(args)
     return _run(evaluation, args)
+
+
+def _uncommitted(evaluation: "Evaluation") -> "tuple[Problem, ...]":
+    """A push would not see what is not committed; a local run does, and says so."""
+    from homeport.errors import Problem, Severity
+
+    trigger = evaluation.trigger
+    counts = ((trigger.uncommitted, "uncommitted"), (trigger.untracked, "untracked"))
+    words = " and ".join(f"{count} {word}" for count, word in counts if count)
+    if not words:
+        return ()
+    message = f"the working tree is run as it is, with {words} changes that a push would not have"
+    return (Problem(code="uncommitted", severity=Severity.NOTE, message=message),)
 
 
 def _refuse(args: argparse.Namespace) -> int:
