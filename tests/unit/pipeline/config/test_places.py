@@ -17,11 +17,8 @@ from homeport.pipeline.document.load import load
 from homeport.pipeline.model.config import Need
 
 VECTORS = Path(__file__).parents[3] / "vectors" / "matrix.jsonl"
-MATRIX = [
-    case
-    for case in map(json.loads, VECTORS.read_text().splitlines())
-    if "names" in case["expected"]
-]
+LINES = map(json.loads, VECTORS.read_text().splitlines())
+MATRIX = [case for case in LINES if "names" in case["expected"]]
 
 
 def places(text: str) -> list[tuple[str, str]]:
