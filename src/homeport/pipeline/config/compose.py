@@ -160,7 +160,11 @@ def _read_entry(
 
 
 def _complain_of(name: Any, content: Mapping[Any, Any], reader: Reader) -> None:
-    message = f"jobs {ruby_string(name)} {_NO_KEYWORD}".lower()
+    text = ruby_string(name).lower()
+    if text.replace(" ", "").isalpha() and text.isascii():
+        # GitLab's messages show such a name, and only such a one, with underscores.
+        text = text.replace(" ", "_")
+    message = f"jobs {text} {_NO_KEYWORD}"
     reader.error(message, "no-script", span_of_key(content, name))
 
 
