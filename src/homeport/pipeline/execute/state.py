@@ -88,6 +88,10 @@ class Run:
         """The tree of what the job's last attempt handed on; not there if that was nothing."""
         return self.folder / "artifacts" / job_slug(job)
 
+    def reports_path(self, job: str) -> Path:
+        """For the trees of the job's reports, one for each type."""
+        return self.folder / "reports" / job_slug(job)
+
     def record(self, job: str, result: JobResult) -> None:
         """Remember how a job ended; of several times the last one counts."""
         line = msgspec.json.encode(Record(job=job, result=result, at=time.time())) + b"\n"

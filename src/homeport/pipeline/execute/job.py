@@ -1,0 +1,221 @@
+"""One attempt of one job, from its variables to its result; the same for every executor.
+
+open a session → put the workspace → script → after_script → artifacts, reports, coverage → close
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from msgspec import structs
+
+from homeport.errors import HomeportError
+from homeport.lib.redact import Redactor
+from homeport.pipeline.execute.api import (
+    Executor,
+    ExecutorError,
+    JobResult,
+    JobSpec,
+    Session,
+    Snapshot,
+    Stop,
+)
+from homeport.pipeline.execute.coverage import find_coverage
+from homeport.pipeline.execute.dotenv import DotenvError
+from homeport.pipeline.execute.environment import Environment, compose_environment
+from homeport.pipeline.execute.handover import Handover, Needed
+from homeport.pipeline.execute.output import Output
+from homeport.pipeline.execute.scripts import ScriptRunner
+from homeport.pipeline.execute.state import Finished, Run
+from homeport.pipeline.model.event import Event, FailureReason, Status
+from homeport.pipeline.model.plan import JobPlan, Plan
+
+_NO_CHECKOUT = frozenset({"none", "empty"})
+
+
+class JobRunner:
+    """Runs jobs of one plan, from several threads at once.
+
+    `executor_for` gives a job's executor. `earlier` finds the last run of a job that is not of this
+    run. `emit` is called on the jobs' threads; `clock` gives seconds since the run began, `now` the
+    time of day in ISO 8601. `secrets` are values to hide in every job beside its own masked ones.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        run: Run,
+        snapshot: Snapshot,
+        *,
+        executor_for: Callable[[JobPlan], Executor],
+        earlier: Callable[[str], Finished | None],
+        emit: Callable[[Event], None],
+        clock: Callable[[], float],
+        now: Callable[[], str],
+        secrets: frozenset[str] = frozenset(),
+        pull_policy: tuple[str, ...] = ("if-not-present",),
+        colour: bool = False,
+    ) -> None:
+        self._plan = plan
+        self._run = run
+        self._snapshot = snapshot
+        self._executor_for = executor_for
+        self._handover = Handover(run, earlier)
+        self._emit = emit
+        self._clock = clock
+        self._now = now
+        self._secrets = secrets
+        self._pull_policy = pull_policy
+        self._colour = colour
+
+    def run(self, job: JobPlan, attempt: int, stop: Stop) -> JobResult:
+        """Run one attempt (counted from 1) to its end and remember the result.
+
+        A failure of the place is a result, too; only a state that cannot be written raises.
+        """
+        began = self._clock()
+        log = self._run.log_path(job.name, attempt)
+        if stop.reason is not None:
+            result = JobResult(status=Status.CANCELED, message=stop.reason)
+        else:
+            result = self._prepare(job, attempt, stop, log)
+        result = structs.replace(
+            result,
+            duration=max(0.0, self._clock() - began),
+            log=str(log) if log.exists() else None,
+        )
+        self._handover.remember(job.name, result)
+        return result
+
+    def _prepare(self, job: JobPlan, attempt: int, stop: Stop, log: Path) -> JobResult:
+        """Compose what the job gets; then what comes out of it is redacted."""
+        redactor = Redactor(self._secrets)
+        output = None
+        try:
+            needed = self._handover.needed_by(job)
+            executor = self._executor_for(job)
+            environment = self._environment(job, attempt, executor, needed)
+            secrets = self._secrets | environment.secrets
+            redactor = Redactor(secrets)
+            output = Output(job.name, log, Redactor(secrets), self._emit, self._clock)
+            for note in needed.notes:
+                output.note(note)
+            spec = self._spec(job, attempt, environment)
+            result = self._work(
+                job,
+                environment=environment,
+                session=executor.open(spec, output.note),
+                artifacts=needed.artifacts,
+                output=output,
+                stop=stop,
+            )
+        except (HomeportError, ExecutorError, OSError) as error:
+            result = _broken(error, redactor)
+            if output is not None:
+                with suppress(OSError):
+                    output.note(f"ERROR: {result.message}", warning=True)
+        finally:
+            if output is not None:
+                output.close()
+        if job.coverage is not None and log.exists():
+            result = structs.replace(result, coverage=find_coverage(job.coverage, log))
+        return result
+
+    def _work(
+        self,
+        job: JobPlan,
+        *,
+        environment: Environment,
+        session: Session,
+        artifacts: Sequence[Path],
+        output: Output,
+        stop: Stop,
+    ) -> JobResult:
+        try:
+            session.put(self._tree(environment, output), artifacts)
+            scripts = ScriptRunner(job, environment, session, output, colour=self._colour)
+            result = scripts.run(stop)
+            if result.status is Status.CANCELED or scripts.out_of_time:
+                # As on GitLab: nothing is uploaded once the job's own time is over.
+                return result
+            try:
+                dotenv = self._handover.take(
+                    job,
+                    session,
+                    success=result.status is Status.SUCCESS,
+                    expand=environment.expand,
+                    warn=lambda message: output.note(message, warning=True),
+                )
+            except DotenvError as error:
+                return _refused(result, error, output)
+            return structs.replace(result, dotenv=dotenv)
+        finally:
+            session.close()
+
+    def _environment(
+        self, job: JobPlan, attempt: int, executor: Executor, needed: Needed
+    ) -> Environment:
+        path = self._plan.project_path
+        project_dir = executor.project_dir(self._run.id, job.name, attempt, path)
+        return compose_environment(
+            job.variables,
+            dotenv=needed.dotenv,
+            overrides=job.overrides,
+            project_dir=project_dir,
+            builds_dir=project_dir.removesuffix(f"/{path}"),
+            started_at=self._now(),
+        )
+
+    def _spec(self, job: JobPlan, attempt: int, environment: Environment) -> JobSpec:
+        image = None if job.image is None else environment.expand_image(job.image)
+        return JobSpec(
+            run=self._run.id,
+            job=job.name,
+            attempt=attempt,
+            env=environment.env,
+            files=environment.files,
+            project_path=self._plan.project_path,
+            image=image,
+            pull_policy=(image.pull_policy if image else ()) or self._pull_policy,
+            masked=environment.secrets,
+        )
+
+    def _tree(self, environment: Environment, output: Output) -> Snapshot:
+        """What the job finds in its workspace before artifacts come over it."""
+        snapshot = self._snapshot
+        if environment.env.get("GIT_STRATEGY") in _NO_CHECKOUT:
+            return Snapshot(root=snapshot.root, files=(), git=None, objects=None)
+        wanted = environment.env.get("GIT_SUBMODULE_STRATEGY")
+        if wanted in ("normal", "recursive") and ".gitmodules" in snapshot.files:
+            output.note(
+                f"WARNING: GIT_SUBMODULE_STRATEGY is {wanted}, but submodules are left empty here",
+                warning=True,
+            )
+        return snapshot
+
+
+def _broken(error: Exception, redactor: Redactor) -> JobResult:
+    """The result of a job whose place failed; the words may quote a value, so they are redacted."""
+    failure = FailureReason.RUNNER_SYSTEM_FAILURE
+    if isinstance(error, ExecutorError):
+        failure = error.failure
+    text = (
+        f"{error.filename or 'the log'}: {error.strerror}"
+        if isinstance(error, OSError)
+        else str(error)
+    )
+    return JobResult(status=Status.FAILED, failure=failure, message=redactor.redact_text(text))
+
+
+def _refused(result: JobResult, error: DotenvError, output: Output) -> JobResult:
+    """GitLab refuses the upload of a bad dotenv report, and with it the job fails."""
+    message = f"the dotenv report was refused: {error}"
+    output.note(f"ERROR: {message}", warning=True)
+    if result.status is not Status.SUCCESS:
+        return result
+    return structs.replace(
+        result,
+        status=Status.FAILED,
+        failure=FailureReason.SCRIPT_FAILURE,
+        message=message,
+    )

@@ -1,0 +1,146 @@
+"""The scripts of a job in an open session, each within its time, and what they come to."""
+
+from collections.abc import Sequence
+from threading import Timer
+
+from msgspec import structs
+
+from homeport.lib.units import format_seconds
+from homeport.pipeline.execute.api import ExecutorError, Exit, JobResult, Session, Stop
+from homeport.pipeline.execute.environment import Environment, parse_duration
+from homeport.pipeline.execute.output import Output
+from homeport.pipeline.execute.script import script_text
+from homeport.pipeline.model.event import FailureReason, Status
+from homeport.pipeline.model.plan import JobPlan
+
+AFTER_SCRIPT_TIMEOUT = 300.0
+"""Seconds for after_script, unless RUNNER_AFTER_SCRIPT_TIMEOUT says otherwise."""
+
+_EXPIRED = "timeout"
+
+
+class ScriptRunner:
+    """Runs before_script with script, and then after_script, once.
+
+    `out_of_time` tells afterwards whether the job's whole time was used up.
+    """
+
+    def __init__(
+        self,
+        job: JobPlan,
+        environment: Environment,
+        session: Session,
+        output: Output,
+        *,
+        colour: bool,
+    ) -> None:
+        self._job = job
+        self._environment = environment
+        self._session = session
+        self._output = output
+        self._colour = colour
+        self.out_of_time = False
+
+    def run(self, stop: Stop) -> JobResult:
+        """The result as far as the scripts decide it."""
+        result = self._script(stop)
+        if self._job.after_script:
+            result = self._after_script(result)
+        return result
+
+    def _script(self, stop: Stop) -> JobResult:
+        job = self._job
+        limit = self._limit("RUNNER_SCRIPT_TIMEOUT", job.timeout)
+        script = self._text((*job.before_script, *job.script))
+        ended, expired = self._within(script, min(limit, job.timeout), stop)
+        if expired:
+            self.out_of_time = limit >= job.timeout
+            return JobResult(
+                status=Status.FAILED,
+                failure=FailureReason.JOB_EXECUTION_TIMEOUT,
+                message=f"execution took longer than {format_seconds(min(limit, job.timeout))}",
+            )
+        if stop.reason is not None:
+            return JobResult(status=Status.CANCELED, message=stop.reason)
+        if ended.code == 0:
+            return JobResult(status=Status.SUCCESS, exit_code=0)
+        return JobResult(
+            status=Status.FAILED,
+            exit_code=ended.code,
+            failure=ended.failure or FailureReason.SCRIPT_FAILURE,
+            message=ended.message,
+        )
+
+    def _after_script(self, result: JobResult) -> JobResult:
+        """Run it whatever became of the job, also when that was stopped.
+
+        It has time of its own; a stop that comes while it runs does not end it, as on GitLab.
+        """
+        self._output.note("Running after_script")
+        script = self._text(self._job.after_script, status=result.status)
+        limit = self._limit("RUNNER_AFTER_SCRIPT_TIMEOUT", AFTER_SCRIPT_TIMEOUT)
+        try:
+            ended, expired = self._within(script, limit, Stop())
+        except ExecutorError as error:
+            ended, expired = Exit(code=None, message=str(error)), False
+        if ended.code == 0 and not expired:
+            return result
+        if expired:
+            failed = f"execution took longer than {format_seconds(limit)}"
+        else:
+            failed = ended.message or f"exit code {ended.code}"
+        if not self._environment.is_off("AFTER_SCRIPT_IGNORE_ERRORS"):
+            self._warn(f"WARNING: after_script failed, but job will continue unaffected: {failed}")
+            return result
+        self._warn(f"ERROR: after_script failed: {failed}")
+        if result.status is not Status.SUCCESS:
+            return result
+        return structs.replace(
+            result,
+            status=Status.FAILED,
+            exit_code=ended.code,
+            failure=FailureReason.JOB_EXECUTION_TIMEOUT
+            if expired
+            else FailureReason.SCRIPT_FAILURE,
+            message=f"after_script failed: {failed}",
+        )
+
+    def _within(self, script: str, seconds: float, outer: Stop) -> tuple[Exit, bool]:
+        """Run a script; whether it was ended because its time was over."""
+        own = Stop()
+        unsubscribe = outer.subscribe(lambda: own.request(outer.reason or "canceled"))
+        timer = Timer(seconds, own.request, (_EXPIRED,))
+        timer.daemon = True
+        timer.start()
+        try:
+            ended = self._session.run(script, self._output.write, own)
+        finally:
+            timer.cancel()
+            unsubscribe()
+        self._output.end_part()
+        return ended, ended.code is None and own.reason == _EXPIRED and outer.reason is None
+
+    def _text(self, commands: Sequence[str], status: Status | None = None) -> str:
+        on = self._environment.is_on
+        return script_text(
+            commands,
+            exports={} if status is None else {"CI_JOB_STATUS": status.value},
+            colour=self._colour,
+            trace=on("CI_DEBUG_TRACE"),
+            subshell=on("FF_USE_NEW_BASH_EVAL_STRATEGY"),
+            checked=on("FF_ENABLE_BASH_EXIT_CODE_CHECK"),
+        )
+
+    def _limit(self, variable: str, default: float) -> float:
+        """A time limit that a variable may set, in seconds."""
+        text = self._environment.env.get(variable, "")
+        if not text:
+            return default
+        seconds = parse_duration(text)
+        if seconds is None or seconds <= 0:
+            self._warn(f"WARNING: {variable} is no duration such as 10m: {text}")
+            return default
+        return seconds
+
+    def _warn(self, message: str) -> None:
+        self._output.note(message, warning=True)
