@@ -18,6 +18,7 @@ _BLOCK = 1 << 17
 _QUIET = 0.25
 _LAST_WORDS = 2.0
 _TICK = 0.02
+_SMALL, _HASTY, _PAUSE = 4096, 8, 0.004
 _EXITED, _END = b"x", b"e"
 
 Sink = Callable[[bytes], None]
@@ -114,6 +115,7 @@ class ProcessTree:
         poller.register(self._output, select.POLLIN)
         poller.register(self._awake, select.POLLIN)
         heard = 0.0
+        hasty = 0
         while True:
             ready = poller.poll(self._patience())
             now = time.monotonic()
@@ -121,8 +123,12 @@ class ProcessTree:
                 if file == self._awake:
                     self._heed(now)
                 elif block := os.read(self._output, _BLOCK):
+                    # A writer of many short lines would wake this thread for each of them.
+                    hasty = hasty + 1 if len(block) < _SMALL and now - heard < _PAUSE else 0
                     heard = now
                     sink(block)
+                    if hasty > _HASTY:
+                        time.sleep(_PAUSE)
                 else:
                     poller.unregister(self._output)
                     self._silent = True
