@@ -37,16 +37,15 @@ from homeport.pipeline.model.event import FailureReason
 
 RUN_LABEL = "homeport.run"
 JOB_LABEL = "homeport.job"
-_COMMAND = (
-    "sh",
-    "-c",
+_SHELL = (
     "exec 2>&1; for s in /usr/local/bin/bash /usr/bin/bash /bin/bash; do "
-    "[ -x $s ] && exec $s; done; exec sh",
+    "[ -x $s ] && exec $s; done; exec sh"
 )
 """The best shell of the image, which then reads the script from its standard input.
 
 Its errors go where its output goes: an engine carries two streams in no certain order.
 """
+_COMMAND = ("sh", "-c", _SHELL)
 _GRACE = 5.0
 """Seconds between asking a job to end and ending it."""
 _PATIENCE = 15.0

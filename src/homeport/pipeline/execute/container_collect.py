@@ -205,6 +205,9 @@ class _Tree:
         for path, target in self._links:
             self._parents(path)
             where = Path(self._root, path)
+            if path in self._made:
+                # Only a forged archive has a folder and a link of one name.
+                continue
             where.unlink(missing_ok=True)
             where.symlink_to(target)
 
