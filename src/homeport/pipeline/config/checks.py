@@ -12,7 +12,7 @@ from msgspec import structs
 
 from homeport.errors import Problem, Span
 from homeport.pipeline.config.cycle import find_cycle
-from homeport.pipeline.config.instances import Instances, interpolated_needs
+from homeport.pipeline.config.instances import Instances, all_interpolated_needs
 from homeport.pipeline.model.config import Job, Need
 from homeport.pipeline.model.document import span_of_key, span_of_value
 
@@ -113,7 +113,7 @@ class Checks:
 
     def _check_needs(self, job: Job) -> None:
         if job.needs:
-            needs, errors = interpolated_needs(job) if self._instances else (job.needs, ())
+            needs, errors = all_interpolated_needs(job) if self._instances else (job.needs, ())
             for error in errors:
                 span = span_of_key(job.raw, "needs")
                 self._error(f"{job.name} job: {error}", "matrix-expression", span)

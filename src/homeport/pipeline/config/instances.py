@@ -6,7 +6,9 @@ Source: GitLab's CI/CD YAML reference, `parallel`, `needs:parallel:matrix`, matr
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
-from typing import Final
+from typing import Any, Final
+
+from msgspec import structs
 
 from homeport.pipeline.model.config import CrossNeed, Job, Need, Parallel
 
@@ -68,56 +70,77 @@ def combinations(parallel: Parallel) -> Iterator[dict[str, str]]:
             yield dict(zip(entry, values, strict=True))
 
 
-def interpolated_needs(job: Job) -> tuple[Sequence[Need | CrossNeed], tuple[str, ...]]:
-    """A job's needs with `$[[ matrix.NAME ]]` filled in for all of its instances, and the errors.
+def interpolate(value: Any, variables: Mapping[str, str] | None) -> tuple[Any, tuple[str, ...]]:
+    """`value` with every `$[[ matrix.NAME ]]` replaced, through lists and mappings, and the errors.
 
-    Where a name is unknown, the needs stay as written.
+    Where anything is missing the value is returned as it was.
+    """
+    known = variables or {}
+    errors: dict[str, None] = {}
+
+    def replace(match: re.Match[str]) -> str:
+        name = match[1]
+        if name not in known:
+            errors[f"'{name}' does not exist in matrix configuration"] = None
+        return known.get(name, match[0])
+
+    def walk(item: Any) -> Any:
+        if isinstance(item, str):
+            return _EXPRESSION.sub(replace, item) if "$[[" in item else item
+        if isinstance(item, Mapping):
+            return {walk(key): walk(child) for key, child in item.items()}
+        if isinstance(item, tuple):
+            return tuple(walk(child) for child in item)
+        if isinstance(item, list):
+            return [walk(child) for child in item]
+        return item
+
+    result = walk(value)
+    return (value if errors else result), tuple(errors)
+
+
+def interpolate_needs(
+    job: Job, variables: Mapping[str, str]
+) -> tuple[Sequence[Need | CrossNeed], tuple[str, ...]]:
+    """A job's needs for one of its instances, and the errors; with errors they stay as written.
+
+    `variables` are those of the instance's place in the matrix; the job's own count too.
     """
     needs = job.needs or ()
     if not any(isinstance(need, Need) and _is_dynamic(need) for need in needs):
         return needs, ()
-    own = {key: variable.value for key, variable in job.variables.items()}
-    found: dict[Need | CrossNeed, None] = {}
+    known = {key: variable.value for key, variable in job.variables.items()}
+    known.update(variables)
+    filled: list[Need | CrossNeed] = []
     errors: dict[str, None] = {}
+    for need in needs:
+        if not isinstance(need, Need) or not _is_dynamic(need):
+            filled.append(need)
+            continue
+        (name, matrix), found = interpolate((need.job, need.matrix), known)
+        errors.update(dict.fromkeys(found))
+        filled.append(structs.replace(need, job=name, matrix=matrix))
+    return (needs if errors else filled), tuple(errors)
+
+
+def all_interpolated_needs(job: Job) -> tuple[Sequence[Need | CrossNeed], tuple[str, ...]]:
+    """The needs of all instances of a job together, each once, and the errors."""
     matrix = job.parallel.matrix if job.parallel is not None else ()
-    for values in combinations(Parallel(matrix=matrix)) if matrix else ({},):
-        known = {**own, **values}
-        for need in needs:
-            if not isinstance(need, Need) or not _is_dynamic(need):
-                found[need] = None
-                continue
-            filled, missing = _fill(need, known)
-            found[filled] = None
-            errors.update(dict.fromkeys(missing))
-    return (needs if errors else tuple(found)), tuple(errors)
+    if not matrix:
+        return interpolate_needs(job, {})
+    found: list[Need | CrossNeed] = []
+    errors: dict[str, None] = {}
+    for values in combinations(Parallel(matrix=matrix)):
+        needs, wrong = interpolate_needs(job, values)
+        # Compared, not hashed: a need holds mappings.
+        found.extend(need for need in needs if need not in found)
+        errors.update(dict.fromkeys(wrong))
+        if needs is job.needs:
+            break  # nothing in them depends on the matrix
+    return (job.needs or () if errors else tuple(found)), tuple(errors)
 
 
 def _is_dynamic(need: Need) -> bool:
     return "$[[" in need.job or any(
         "$[[" in value for entry in need.matrix for values in entry.values() for value in values
     )
-
-
-def _fill(need: Need, known: Mapping[str, str]) -> tuple[Need, list[str]]:
-    missing: list[str] = []
-
-    def replace(match: re.Match[str]) -> str:
-        if match[1] not in known:
-            missing.append(f"'{match[1]}' does not exist in matrix configuration")
-        return known.get(match[1], match[0])
-
-    matrix = tuple(
-        {
-            key: tuple(_EXPRESSION.sub(replace, value) for value in values)
-            for key, values in entry.items()
-        }
-        for entry in need.matrix
-    )
-    filled = Need(
-        job=_EXPRESSION.sub(replace, need.job),
-        artifacts=need.artifacts,
-        optional=need.optional,
-        matrix=matrix,
-        span=need.span,
-    )
-    return filled, missing

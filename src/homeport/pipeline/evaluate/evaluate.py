@@ -6,9 +6,6 @@ creation.
 
 from collections.abc import Mapping, Sequence
 
-from homeport.pipeline.variables.expand import expand
-from homeport.pipeline.variables.predefined import pipeline_variables
-
 from homeport.errors import Problem, Severity
 from homeport.pipeline.evaluate.jobs import Setting, build_jobs
 from homeport.pipeline.evaluate.matrix import Expansion
@@ -17,6 +14,8 @@ from homeport.pipeline.evaluate.rules import RuleBook
 from homeport.pipeline.model.config import Config, Variable, When
 from homeport.pipeline.model.pipeline import Decision, Pipeline, PipelineJob, Verdict
 from homeport.pipeline.model.trigger import Facts, Trigger
+from homeport.pipeline.variables.expand import expand
+from homeport.pipeline.variables.predefined import pipeline_variables
 
 MAX_NAME = 255
 EDGES = frozenset((".pre", ".post"))
@@ -106,9 +105,7 @@ def _build_all(
     problems: list[Problem] = []
     for job in config.jobs.values():
         for built in build_jobs(job, setting):
-            if isinstance(built, Problem):
-                problems.append(built)
-            elif built.decision.verdict is Verdict.OUT:
+            if built.decision.verdict is Verdict.OUT:
                 excluded.append(built)
             else:
                 included.append(built)

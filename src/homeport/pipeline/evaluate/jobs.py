@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 
-from homeport.pipeline.variables.predefined import slug
 from msgspec import Struct
 
-from homeport.errors import Problem
-from homeport.pipeline.evaluate.matrix import Expansion, Instance, interpolate_needs
+from homeport.pipeline.config.instances import interpolate_needs
+from homeport.pipeline.evaluate.matrix import Expansion, Instance
 from homeport.pipeline.evaluate.only_except import decide_only_except
 from homeport.pipeline.evaluate.rules import Outcome, RuleBook
 from homeport.pipeline.model.config import (
@@ -20,6 +19,7 @@ from homeport.pipeline.model.config import (
 )
 from homeport.pipeline.model.pipeline import Decision, PipelineJob, Verdict
 from homeport.pipeline.model.trigger import Facts, Trigger
+from homeport.pipeline.variables.predefined import slug
 
 FORBIDDEN = AllowFailure(allowed=False)
 ALLOWED = AllowFailure(allowed=True)
@@ -41,19 +41,14 @@ class Setting(Struct, frozen=True, kw_only=True):
     expansion: Expansion
 
 
-def build_jobs(job: Job, setting: Setting) -> Iterator[PipelineJob | Problem]:
-    """The instances of `job`, those that are out too, and the problems found on the way."""
+def build_jobs(job: Job, setting: Setting) -> Iterator[PipelineJob]:
+    """The instances of `job`, those that are out too."""
     expanded = setting.expansion.of(job.name)
     if expanded is None:
         yield _build(job, None, job.needs, setting)
         return
-    said: set[str] = set()
     for instance in expanded:
-        needs, errors = interpolate_needs(job, instance.variables)
-        for message in errors:
-            if message not in said:
-                said.add(message)
-                yield Problem(code="matrix-expression", message=message, span=job.span)
+        needs = None if job.needs is None else tuple(interpolate_needs(job, instance.variables)[0])
         yield _build(job, instance, needs, setting)
 
 

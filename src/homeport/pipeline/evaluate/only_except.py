@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 
 from homeport.pipeline.conditions.clauses import check_rule
 from homeport.pipeline.conditions.patterns import matches_ref
-
 from homeport.pipeline.model.config import Changes, Policy, Rule
 from homeport.pipeline.model.pipeline import Check, Decision, Verdict
 from homeport.pipeline.model.trigger import Facts, Source, Trigger

@@ -5,10 +5,10 @@ Source: GitLab's CI/CD YAML reference, `rules` and `workflow:rules`.
 
 from collections.abc import Mapping, Sequence
 
-from homeport.pipeline.conditions.clauses import check_rule
-from homeport.pipeline.conditions.expression import ExpressionError, parse, variables_read
 from msgspec import Struct
 
+from homeport.pipeline.conditions.clauses import check_rule
+from homeport.pipeline.conditions.expression import ExpressionError, parse, variables_read
 from homeport.pipeline.model.config import Rule, When
 from homeport.pipeline.model.pipeline import Check, Decision, Verdict
 from homeport.pipeline.model.trigger import Facts

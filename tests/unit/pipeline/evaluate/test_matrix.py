@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from homeport.pipeline.config.compose import compose
-from homeport.pipeline.evaluate.matrix import Expansion, instances, interpolate, interpolate_needs
+from homeport.pipeline.config.instances import interpolate, interpolate_needs
+from homeport.pipeline.evaluate.matrix import Expansion, instances
 from homeport.pipeline.model.config import Job, Need, Parallel
 
 VECTORS = Path(__file__).parents[3] / "vectors" / "matrix.jsonl"
@@ -61,11 +62,29 @@ def test_needs_follow_the_matrix_of_their_own_job() -> None:
     job = Job(name="test", stage="test", needs=(need,))
     needs, errors = interpolate_needs(job, {"OS": "linux"})
     assert errors == ()
-    assert needs == (Need(job="build", matrix=({"OS": ("linux",)},)),)
+    assert list(needs) == [Need(job="build", matrix=({"OS": ("linux",)},))]
 
 
 def test_an_unknown_matrix_name_is_said_once_and_leaves_the_needs_alone() -> None:
     job = Job(name="test", stage="test", needs=(Need(job="build-$[[ matrix.NO ]]"),))
     needs, errors = interpolate_needs(job, {"OS": "linux"})
     assert needs == job.needs
-    assert errors == ("test job: 'NO' does not exist in matrix configuration",)
+    assert errors == ("'NO' does not exist in matrix configuration",)
+
+
+def test_needs_that_pick_from_a_matrix_and_use_one_are_told_apart() -> None:
+    rows = [{"OS": ["linux", "darwin"]}]
+    pick = {"job": "build", "parallel": {"matrix": [{"OS": ["$[[ matrix.OS ]]"]}]}}
+    config = compose(
+        {
+            "stages": ["build", "test"],
+            "build": {"stage": "build", "script": "x", "parallel": {"matrix": rows}},
+            "test": {"stage": "test", "script": "x", "parallel": {"matrix": rows}, "needs": [pick]},
+        }
+    )
+    assert config.problems == ()
+    needs, _ = interpolate_needs(config.jobs["test"], {"OS": "darwin"})
+    expansion = Expansion(config.jobs)
+    assert [
+        one.job for need in needs if isinstance(need, Need) for one in expansion.expand_need(need)
+    ] == ["build: [darwin]"]
