@@ -32,7 +32,7 @@ format: .venv/.dev ## format the code and repair what ruff can
 	$(BIN)/ruff format
 
 bench: .venv/.run ## measure CPU time beside the peers; prints a table
-	$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks
 
 clean: ## remove the environment, the demo and all caches of the tools
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
