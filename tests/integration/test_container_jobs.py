@@ -149,7 +149,7 @@ def test_git_works_in_the_container(open_session: Open, snapshot: Snapshot) -> N
     sha = (snapshot.git / "HEAD").read_text().strip()
     assert run(
         open_session("debian:bookworm"),
-        "git rev-parse HEAD origin/main; git describe; git status --short",
+        "git rev-parse HEAD origin/main; git describe --tags; git status --short",
         "git rev-list --count HEAD; git fsck; git show --stat --format=%s | head -1",
         "git symbolic-ref -q HEAD || echo detached",
     ) == (Exit(code=0), f"{sha}\n{sha}\nv1\n M file\n?? untracked\n20\ncommit 24\ndetached\n")
@@ -166,7 +166,7 @@ def test_a_missing_image_is_one_clear_error(engine: Engine) -> None:
         image=Image(name="127.0.0.1:1/not-here:1"),
         pull_policy=("never",),
     )
-    with pytest.raises(ExecutorError, match="failed to pull image .*not-here:1.*never"):
+    with pytest.raises(ExecutorError, match=r"failed to pull image .*not-here:1.*never"):
         ContainerExecutor(engine).open(spec, lambda _: None)
 
 
@@ -204,9 +204,7 @@ class Proxy:
             return
 
     def cut(self) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        for end in self._open:
+        for end in (self._socket, *self._open):
             try:
                 end.shutdown(socket.SHUT_RDWR)
             except OSError:
@@ -214,7 +212,7 @@ class Proxy:
 
     def close(self) -> None:
         self.cut()
-        for end in self._open:
+        for end in (self._socket, *self._open):
             end.close()
 
 
