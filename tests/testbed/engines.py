@@ -43,7 +43,7 @@ def private_docker() -> Iterator[str]:
 
 @contextmanager
 def private_podman() -> Iterator[str]:
-    """The address of a Podman service of the tests' own; without any network."""
+    """The address of a Podman service of the tests' own; its network reaches nothing."""
     with _shared("podman", _podman) as address:
         yield address
 
@@ -75,7 +75,6 @@ def _podman(data: Path, run: Path) -> list[str]:
     config.write_text(
         f"""[containers]
 default_ulimits = ["nofile={files}:{files}", "nproc={processes}:{processes}"]
-netns = "none"
 [engine]
 cgroup_manager = "cgroupfs"
 events_logger = "file"
@@ -83,6 +82,10 @@ events_logger = "file"
     )
     return [
         *_as_root(),
+        # Its compatible API gives containers a bridge whatever the configuration says; in a network
+        # namespace of its own neither that nor its rules are the machine's.
+        "unshare",
+        "--net",
         "env",
         f"CONTAINERS_CONF={config}",
         "podman",

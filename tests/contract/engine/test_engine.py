@@ -89,8 +89,8 @@ def test_knows_its_images(engine: Engine) -> None:
 
 
 def test_pull_of_what_no_registry_has_is_an_error(engine: Engine) -> None:
-    # Port 1 of this machine: nothing listens there.
-    with pytest.raises(EngineError, match=r"not found|refused"):
+    # Port 1 of this machine: nothing listens there, if the engine has a network at all.
+    with pytest.raises(EngineError, match=r"not found|refused|unreachable|cannot assign"):
         engine.pull("127.0.0.1:1/not/here:1", None, lambda _: None)
 
 
