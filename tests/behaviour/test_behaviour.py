@@ -14,6 +14,13 @@ HERE = Path(__file__).parent
 CASES = sorted(path.parent for path in HERE.glob("*/expected.json"))
 
 
+PLACES = {
+    "shell": [],
+    "docker": ["--executor", "container", "--default-image", "debian:bookworm"],
+    "podman": ["--executor", "container", "--default-image", "debian:bookworm"],
+}
+
+
 class World:
     """A repository made from a case, with a home of its own."""
 
@@ -41,9 +48,9 @@ class World:
         )
         return done.stdout.decode()
 
-    def homeport(self, args: list[str]) -> "Result":
-        if args[0] == "run" and "--json" not in args:
-            args = [*args, "--json"]
+    def homeport(self, args: list[str], executor: str) -> "Result":
+        if args[0] == "run":
+            args = [*args, "--json", *PLACES[executor]]
         done = subprocess.run(
             [sys.executable, "-m", "homeport", *args],
             cwd=self.repository,
@@ -102,24 +109,40 @@ class Result:
 
 
 @pytest.fixture
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
+def executor(request: pytest.FixtureRequest) -> str:
+    """Where the jobs run: every case holds on every executor, unless it says `only`."""
+    return str(request.param)
+
+
+@pytest.fixture
+def world(request: pytest.FixtureRequest, tmp_path: Path, executor: str) -> World:
     case: Path = request.param
     expected = json.loads((case / "expected.json").read_text())
     made = World(case, tmp_path, expected.get("env", {}))
+    if executor != "shell":
+        made.env["DOCKER_HOST"] = request.getfixturevalue(f"{executor}_address")
     for command in expected.get("setup", ()):
         subprocess.run(command, shell=True, cwd=made.repository, env=made.env, check=True)  # noqa: S602
     return made
 
 
-@pytest.mark.parametrize("world", CASES, indirect=True, ids=[case.name for case in CASES])
-def test_case(world: World, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize(
+    ("world", "executor"),
+    [
+        pytest.param(case, place, id=f"{case.name}-{place}")
+        for case in CASES
+        for place in json.loads((case / "expected.json").read_text()).get("only", PLACES)
+    ],
+    indirect=True,
+)
+def test_case(world: World, executor: str, request: pytest.FixtureRequest) -> None:
     case: Path = request.node.callspec.params["world"]
     expected = json.loads((case / "expected.json").read_text())
     before = world.git("status", "--ignored", "--porcelain")
     args = expected.get("args", ["run"])
     result = None
     for command in args if isinstance(args[0], list) else [args]:
-        result = world.homeport(command)
+        result = world.homeport(command, executor)
     assert result is not None
     assert result.status == expected["exit"], result.stdout + result.stderr
     assert "Traceback" not in result.stderr

@@ -97,7 +97,7 @@ def _trigger(request: Request) -> Trigger:
             name: Variable(value=variable.value, expand=variable.expand)
             for name, variable in settings.variables.items()
         },
-        masked=frozenset(name for name in settings.variables if settings.masks(name)),
+        masked=settings.masked | {name for name in settings.variables if settings.masks(name)},
         files=frozenset(name for name, variable in settings.variables.items() if variable.file),
     )
 
@@ -195,7 +195,12 @@ def run_pipeline(
     settings = evaluation.request.settings
     selected = _select(evaluation, options)
     plan = make_plan(evaluation.pipeline, evaluation.trigger, settings, selected)
-    state = State.open(evaluation.request.root, options.env)
+    state = State.open(
+        evaluation.request.root,
+        options.env,
+        kept_runs=settings.keep_runs,
+        kept_bytes=settings.keep_size,
+    )
     refuse_missing(plan, state.latest)
     engine = find_engine(plan, settings, options.env)
     with (
@@ -213,7 +218,7 @@ def run_pipeline(
             emit=emit,
             clock=clock,
             now=_now,
-            secrets=_secrets(evaluation),
+            secrets=_secrets(evaluation, options.env),
             pull_policy=tuple(policy.value for policy in settings.pull_policy) or PULL_POLICY,
             colour=options.colour,
         )
@@ -266,11 +271,12 @@ def _snapshot(evaluation: Evaluation, into: Path) -> Snapshot:
     )
 
 
-def _secrets(evaluation: Evaluation) -> frozenset[str]:
-    """Values that no output may show: the user's masked variables."""
-    trigger = evaluation.trigger
-    values = (trigger.variables[name].value for name in trigger.masked)
-    return frozenset(value for value in values if value)
+def _secrets(evaluation: Evaluation, env: Mapping[str, str]) -> frozenset[str]:
+    """Values that no output may show: the user's masked variables, secrets that jobs are passed."""
+    trigger, settings = evaluation.trigger, evaluation.request.settings
+    given = (trigger.variables[name].value for name in trigger.masked if name in trigger.variables)
+    passed = (env.get(name, "") for name in settings.pass_env if settings.masks(name))
+    return frozenset(value for value in (*given, *passed) if value)
 
 
 def _clock() -> Callable[[], float]:

@@ -20,6 +20,7 @@ from homeport.pipeline.model.config import (
 from homeport.pipeline.model.pipeline import Decision, PipelineJob, Verdict
 from homeport.pipeline.model.trigger import Facts, Trigger
 from homeport.pipeline.variables.predefined import slug
+from homeport.pipeline.variables.scope import inherited
 
 FORBIDDEN = AllowFailure(allowed=False)
 ALLOWED = AllowFailure(allowed=True)
@@ -127,15 +128,6 @@ def _context(job: Job, name: str, instance: Instance | None, setting: Setting) -
         context.update(instance.variables)
     context.update(setting.user)
     return context
-
-
-def inherited(
-    root: Mapping[str, Variable], inherit: bool | tuple[str, ...]
-) -> Mapping[str, Variable]:
-    """The global variables that a job takes by `inherit:variables`."""
-    if isinstance(inherit, tuple):
-        return {key: variable for key, variable in root.items() if key in inherit}
-    return root if inherit else {}
 
 
 def _split(

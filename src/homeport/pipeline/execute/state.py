@@ -28,8 +28,6 @@ from homeport.pipeline.execute.api import JobResult
 from homeport.pipeline.execute.workspace import remove
 from homeport.pipeline.model.event import Status
 
-KEPT_RUNS = 20
-KEPT_BYTES = 5 * 1024**3
 _MAX_SLUG = 80
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -117,15 +115,21 @@ class Run:
 
 
 class State:
-    """The state of one repository."""
+    """The state of one repository; `kept_runs` and `kept_bytes` bound what older runs take."""
 
-    def __init__(self, folder: Path, cache_path: Path, root: str) -> None:
+    def __init__(
+        self, folder: Path, cache_path: Path, root: str, *, kept_runs: int, kept_bytes: int
+    ) -> None:
         self.folder = folder
         self.cache_path = cache_path
         self._root = root
+        self._kept_runs = kept_runs
+        self._kept_bytes = kept_bytes
 
     @classmethod
-    def open(cls, root: Path, env: Mapping[str, str]) -> "State":
+    def open(
+        cls, root: Path, env: Mapping[str, str], *, kept_runs: int, kept_bytes: int
+    ) -> "State":
         """The state of the repository at `root`; makes nothing yet.
 
         `env` gives XDG_STATE_HOME and XDG_CACHE_HOME (absolute, else ignored, as the XDG base
@@ -137,6 +141,8 @@ class State:
             _base(env, "XDG_STATE_HOME", ".local/state") / key,
             _base(env, "XDG_CACHE_HOME", ".cache") / key,
             real,
+            kept_runs=kept_runs,
+            kept_bytes=kept_bytes,
         )
 
     def new_run(self, *, sha: str = "", ref: str = "") -> Run:
@@ -204,7 +210,7 @@ class State:
                 kept += 1
                 continue
             size += _known_size(folder)
-            if kept >= KEPT_RUNS or size > KEPT_BYTES:
+            if kept >= self._kept_runs or size > self._kept_bytes:
                 remove(os.fspath(folder))
             else:
                 kept += 1

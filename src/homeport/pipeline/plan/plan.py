@@ -1,6 +1,5 @@
 """The plan of a run: each job with its place, its script and its variables in order."""
 
-from homeport.pipeline.evaluate.jobs import inherited
 from homeport.pipeline.model.config import Artifacts, When
 from homeport.pipeline.model.pipeline import Pipeline, PipelineJob
 from homeport.pipeline.model.plan import JobPlan, Plan, Runs, ScopedVariable
@@ -109,8 +108,10 @@ class _Planner:
         }
         return compose(
             predefined=predefined,
-            global_variables=inherited(self._pipeline.variables, config.inherit_variables),
+            global_variables=self._pipeline.variables,
+            inherit=config.inherit_variables,
             job_variables=job.variables,
+            masked=self._settings.masked,
         )
 
 

@@ -167,7 +167,9 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    run = State.open(tmp_path / "repo", {"HOME": str(tmp_path)}).new_run()
+    run = State.open(
+        tmp_path / "repo", {"HOME": str(tmp_path)}, kept_runs=20, kept_bytes=10**9
+    ).new_run()
     yield Bench(tmp_path, run)
     run.close()
 
@@ -197,7 +199,12 @@ def test_how_a_script_ends_is_how_the_job_ends(
     assert result.duration >= 0
     assert bench.fake.closed == 1
     assert result.log is not None
-    found = State.open(bench.snapshot.root / "repo", {"HOME": str(bench.snapshot.root)})
+    found = State.open(
+        bench.snapshot.root / "repo",
+        {"HOME": str(bench.snapshot.root)},
+        kept_runs=20,
+        kept_bytes=10**9,
+    )
     latest = found.latest("job")
     assert latest is not None
     assert latest.status is result.status

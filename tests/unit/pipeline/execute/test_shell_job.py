@@ -24,7 +24,9 @@ class Jobs:
         root.mkdir()
         (root / "file").write_text("mine\n")
         self.root = root
-        self.state = State.open(root, {"HOME": str(tmp_path / "home")})
+        self.state = State.open(
+            root, {"HOME": str(tmp_path / "home")}, kept_runs=20, kept_bytes=10**9
+        )
         self.current: Run = self.state.new_run()
         self.events: list[Event] = []
         executor = ShellExecutor(self.current.builds_path, host_env={"PATH": PATH}, shell=shell)

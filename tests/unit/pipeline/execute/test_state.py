@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from homeport.errors import MissingError
-from homeport.pipeline.execute import state as module
 from homeport.pipeline.execute.api import JobResult
 from homeport.pipeline.execute.state import State, job_slug
 from homeport.pipeline.model.event import Status
@@ -20,9 +19,13 @@ def root(tmp_path: Path) -> Path:
     return folder
 
 
+def open_state(root: Path, env: dict[str, str], *, runs: int = 20, size: int = 10**9) -> State:
+    return State.open(root, env, kept_runs=runs, kept_bytes=size)
+
+
 @pytest.fixture
 def state(root: Path, tmp_path: Path) -> State:
-    return State.open(root, {"HOME": str(tmp_path / "home")})
+    return open_state(root, {"HOME": str(tmp_path / "home")})
 
 
 def names(folder: Path) -> list[str]:
@@ -47,22 +50,22 @@ def names(folder: Path) -> list[str]:
     ],
 )
 def test_where_state_lives(env: dict[str, str], folder: str, cache: str, root: Path) -> None:
-    opened = State.open(root, env)
+    opened = open_state(root, env)
     assert str(opened.folder).startswith(f"{folder}my-repo-")
     assert str(opened.cache_path).startswith(f"{cache}my-repo-")
 
 
 def test_without_a_home_it_is_said(root: Path) -> None:
     with pytest.raises(MissingError, match="neither XDG_STATE_HOME nor HOME"):
-        State.open(root, {})
+        open_state(root, {})
 
 
 def test_the_key_is_that_of_the_real_path(root: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(root)
     env = {"HOME": "/h"}
-    assert State.open(tmp_path / "link", env).folder == State.open(root, env).folder
+    assert open_state(tmp_path / "link", env).folder == open_state(root, env).folder
     (tmp_path / "my-repo").mkdir()
-    assert State.open(tmp_path / "my-repo", env).folder != State.open(root, env).folder
+    assert open_state(tmp_path / "my-repo", env).folder != open_state(root, env).folder
 
 
 def test_opening_makes_nothing(state: State, tmp_path: Path) -> None:
@@ -120,8 +123,8 @@ def test_run_ids_sort_by_time_and_differ(state: State) -> None:
         run.close()
 
 
-def test_old_runs_go_away_by_number(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "KEPT_RUNS", 3)
+def test_old_runs_go_away_by_number(root: Path, tmp_path: Path) -> None:
+    state = open_state(root, {"HOME": str(tmp_path)}, runs=3)
     ids = []
     for _ in range(5):
         run = state.new_run()
@@ -130,8 +133,8 @@ def test_old_runs_go_away_by_number(state: State, monkeypatch: pytest.MonkeyPatc
     assert names(state.folder / "runs") == ids[-3:]
 
 
-def test_old_runs_go_away_by_size(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "KEPT_BYTES", 25_000)
+def test_old_runs_go_away_by_size(root: Path, tmp_path: Path) -> None:
+    state = open_state(root, {"HOME": str(tmp_path)}, size=25_000)
     ids = []
     for _ in range(4):
         run = state.new_run()
@@ -142,8 +145,8 @@ def test_old_runs_go_away_by_size(state: State, monkeypatch: pytest.MonkeyPatch)
     assert ids[-2:] == names(state.folder / "runs")[:2]
 
 
-def test_a_live_run_is_never_removed(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "KEPT_RUNS", 1)
+def test_a_live_run_is_never_removed(root: Path, tmp_path: Path) -> None:
+    state = open_state(root, {"HOME": str(tmp_path)}, runs=1)
     live = state.new_run()
     (live.builds_path / "workspace").mkdir()
     for _ in range(3):
@@ -159,7 +162,7 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from homeport.pipeline.execute.state import State
-run = State.open(Path(sys.argv[1]), {"HOME": sys.argv[2]}).new_run()
+run = State.open(Path(sys.argv[1]), {"HOME": sys.argv[2]}, kept_runs=20, kept_bytes=10**9).new_run()
 (run.builds_path / "workspace").mkdir()
 (run.builds_path / "workspace/file").write_text("left")
 os.kill(os.getpid(), 9)
@@ -196,7 +199,12 @@ def test_finish_removes_what_only_a_running_one_needs(state: State) -> None:
 
 def test_a_state_folder_that_cannot_be_written_is_said(tmp_path: Path, root: Path) -> None:
     (tmp_path / "file").write_text("")
-    state = State.open(root, {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "file")})
+    state = State.open(
+        root,
+        {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "file")},
+        kept_runs=20,
+        kept_bytes=10**9,
+    )
     with pytest.raises(MissingError, match=r"cannot write .*file") as caught:
         state.new_run()
     assert caught.value.problems[0].hint
