@@ -10,6 +10,7 @@ import tarfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 
 from homeport.engine.api import ContainerSpec, EngineError, EngineInfo, ImageInfo, PathInfo
 
@@ -194,7 +195,9 @@ class FakeEngine:
             for name in sorted(files):
                 if name == top or name.startswith(f"{top}/"):
                     member, content = files[name]
-                    entry = member.replace(name=name.removeprefix(parent).lstrip("/"), deep=False)
+                    # Not TarInfo.replace, which the oldest Python of the 3.11 series lacks.
+                    entry = copy(member)
+                    entry.name = name.removeprefix(parent).lstrip("/")
                     archive.addfile(entry, io.BytesIO(content))
         return iter((out.getvalue(),))
 
