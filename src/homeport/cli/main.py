@@ -9,9 +9,10 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from homeport import __version__
-from homeport.cli import completion, explain, lint, list_, render, run
+from homeport.cli.options import Formatter
 
 EPILOG = """\
 examples:
@@ -25,6 +26,8 @@ examples:
 exit status: 0 done, 1 the pipeline failed, 2 wrong usage or a broken file,
 3 the environment lacks something, 130 interrupted
 """
+
+COMMANDS = ("run", "list", "lint", "render", "explain", "completion")
 
 INTERNAL = 70
 """`EX_SOFTWARE`: a defect of homeport itself."""
@@ -41,27 +44,37 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser with every command."""
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """The parser with every command, or with `command` alone, which starts sooner."""
     parser = argparse.ArgumentParser(
         prog="homeport",
         description="Run GitLab CI pipelines on your own machine.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Formatter,
     )
     parser.add_argument("--version", action=_Version, help="print the version and exit")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (run, list_, lint, render, explain, completion):
+    # With prog given argparse need not format a usage line to find it.
+    commands = parser.add_subparsers(
+        prog="homeport", dest="command", metavar="COMMAND", required=True
+    )
+    for name in (command,) if command else COMMANDS:
+        module = import_module(f"homeport.cli.{name}" if name != "list" else "homeport.cli.list_")
         module.add_command(commands)
     return parser
+
+
+def _command_in(argv: Sequence[str]) -> str | None:
+    """The command, where the arguments begin with one."""
+    return argv[0] if argv and argv[0] in COMMANDS else None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the process's exit status."""
     # A command lives shortly and its values form no cycles: looking for some costs a quarter of it.
     gc.disable()
+    argv = sys.argv[1:] if argv is None else argv
     try:
-        args = build_parser().parse_args(argv)
+        args = build_parser(_command_in(argv)).parse_args(argv)
     except BrokenPipeError:
         return _reader_left()
     try:

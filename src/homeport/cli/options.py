@@ -1,6 +1,8 @@
 """Arguments that several commands share."""
 
 import argparse
+import os
+import sys
 from collections.abc import Callable
 
 TYPE_CHECKING = False
@@ -8,6 +10,24 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
 else:
     Commands = object
+
+
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """argparse's own, which asks shutil for the width and so imports five compression libraries,
+    once for every argument that is added."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns())
+
+
+def _columns() -> int:
+    wanted = os.environ.get("COLUMNS", "")
+    if wanted.isdigit() and int(wanted):
+        return int(wanted) - 2
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns - 2
+    except (OSError, ValueError):
+        return 78
 
 
 def add_parser(
@@ -24,7 +44,7 @@ def add_parser(
         help=summary[0].lower() + summary[1:].rstrip("."),
         description=summary,
         epilog=f"examples:\n{examples}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Formatter,
     )
     parser.set_defaults(main=main)
     return parser
