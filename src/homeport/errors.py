@@ -18,6 +18,7 @@ class ExitCode(IntEnum):
     FAILED = 1
     USAGE = 2
     ENVIRONMENT = 3
+    DEFECT = 70
     INTERRUPTED = 130
 
 

@@ -29,9 +29,6 @@ exit status: 0 done, 1 the pipeline failed, 2 wrong usage or a broken file,
 
 COMMANDS = ("run", "list", "lint", "render", "explain", "completion")
 
-INTERNAL = 70
-"""`EX_SOFTWARE`: a defect of homeport itself."""
-
 
 class _Version(argparse.Action):
     """argparse's own action wraps its text to the terminal, which imports half a dozen modules."""
@@ -98,7 +95,7 @@ def _reader_left() -> int:
 
 def _report(error: Exception) -> int:
     from homeport.cli.output import print_problems
-    from homeport.errors import HomeportError
+    from homeport.errors import ExitCode, HomeportError
 
     if isinstance(error, HomeportError):
         print_problems(error.problems)
@@ -110,4 +107,4 @@ def _report(error: Exception) -> int:
         "  this is a defect of homeport; HOMEPORT_DEBUG=1 shows where it happened",
         file=sys.stderr,
     )
-    return INTERNAL
+    return int(ExitCode.DEFECT)
