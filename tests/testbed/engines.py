@@ -113,12 +113,12 @@ def _shared(name: str, command: Command) -> Iterator[str]:
     run.mkdir(mode=0o700, exist_ok=True)
     address = f"unix://{run / 'socket'}"
     with (run / "users").open("w") as users:
-        with _alone(run):
-            fcntl.flock(users, fcntl.LOCK_SH)
-            if not _answers(address):
-                _start(command(data, run), run, address)
-            _provide(address)
         try:
+            with _alone(run):
+                fcntl.flock(users, fcntl.LOCK_SH)
+                if not _answers(address):
+                    _start(command(data, run), run, address)
+                _provide(address)
             yield address
         finally:
             with _alone(run):
