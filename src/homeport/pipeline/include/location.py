@@ -10,8 +10,25 @@ from homeport.pipeline.model.document import Map
 from homeport.pipeline.variables.expand import ExpansionError, expand, references
 
 KINDS = ("local", "project", "remote", "template", "artifact", "component")
+HEADER_KINDS = ("local", "remote", "project")
 _EXTENSION = re.compile(r".+\.(?:yml|yaml)$", re.IGNORECASE)
 _SCHEMES = ("http", "https", "ssh", "git")
+_UNITS = {
+    "s": 1,
+    "se": 1,
+    "m": 60,
+    "mi": 60,
+    "h": 3600,
+    "ho": 3600,
+    "hr": 3600,
+    "d": 86400,
+    "da": 86400,
+    "w": 604800,
+    "we": 604800,
+    "mo": 2592000,
+    "y": 31557600,
+    "ye": 31557600,
+}
 _RULE_KEYS = ("if", "exists", "when", "changes")
 
 
@@ -20,14 +37,17 @@ class LocationError(Exception):
 
 
 class Location(Struct, frozen=True, kw_only=True):
-    """Where one file comes from. `name` is its path, URL, template or component; `unknown` are
-    the variables in the entry that nothing known here defines."""
+    """Where one file comes from. `name` is its path, URL, template or component; `integrity` is
+    the hash it must have, `cache` whether (or how long) a copy may be used, as written; `unknown`
+    are the variables in the entry that nothing known here defines."""
 
     kind: str
     name: Any
     project: str | None = None
     ref: str | None = None
     inputs: Any = None
+    integrity: str | None = None
+    cache: Any = None
     unknown: tuple[str, ...] = ()
 
 
@@ -42,21 +62,24 @@ def normalize_entry(entry: Any, variables: Mapping[str, str]) -> Map:
     return Map({"remote" if _is_url(text) else "local": entry})
 
 
-def parse_entry(entry: Map, variables: Mapping[str, str]) -> Location:
-    """The one place that an entry points to.
+def parse_entry(
+    entry: Map, variables: Mapping[str, str], known: tuple[str, ...] = KINDS
+) -> Location:
+    """The one place that an entry points to; `known` are the kinds that may stand there.
 
     Raises `LocationError` unless exactly one kind is named, by a location of the right form.
     """
     values = {key: _expand_value(value, variables) for key, value in entry.items()}
-    kinds = [kind for kind in KINDS if _names(kind, values)]
+    kinds = [kind for kind in known if _names(kind, values)]
+    what = "include" if known is KINDS else "header include"
     if not kinds:
-        valid = "`, `".join(KINDS)
+        valid = "`, `".join(known)
         raise LocationError(
-            f"`{_to_json(values)}` does not have a valid subkey for include. "
+            f"`{_to_json(values)}` does not have a valid subkey for {what}. "
             f"Valid subkeys are: `{valid}`"
         )
     if len(kinds) > 1:
-        raise LocationError(f"Each include must use only one of: `{'`, `'.join(KINDS)}`")
+        raise LocationError(f"Each {what} must use only one of: `{'`, `'.join(known)}`")
     kind = kinds[0]
     name = values["file"] if kind == "project" else values[kind]
     if kind in ("local", "project") and isinstance(name, str):
@@ -67,6 +90,8 @@ def parse_entry(entry: Map, variables: Mapping[str, str]) -> Location:
         project=_project(values["project"]).lower() if kind == "project" else None,
         ref=str(values.get("ref") or "HEAD") if kind == "project" else None,
         inputs=values.get("inputs", values.get("with")),
+        integrity=_integrity(values, kind),
+        cache=values.get("cache") if kind == "remote" else None,
         unknown=_unknown_variables(entry, variables),
     )
 
@@ -88,6 +113,17 @@ def check_location(location: Location) -> None:
         raise LocationError(
             "Including configs from artifacts is only allowed when triggering child pipelines"
         )
+
+
+def seconds_of_cache(written: Any) -> float | None:
+    """How old a copy may be by `include:cache`: an hour for `true` (GitLab's default), or the
+    length that is written; None where nothing is."""
+    if written is True:
+        return 3600.0
+    if not isinstance(written, str):
+        return None
+    found = re.findall(r"(\d{1,6}(?:\.\d{1,6})?)\s*([a-z]+)", written.lower())
+    return sum(float(number) * _UNITS.get(unit[:2], 0.0) for number, unit in found) or None
 
 
 def check_rules(rules: Any) -> None:
@@ -123,6 +159,23 @@ def describe_entry(entry: Map) -> tuple[str, str]:
             name = entry.get("file", "") if kind == "project" else entry[kind]
             return kind, ", ".join(map(str, name)) if isinstance(name, list) else str(name)
     return "include", _to_json(entry)
+
+
+def _integrity(values: Mapping[Any, Any], kind: str) -> str | None:
+    """GitLab's `Config::Entry::Concerns::BaseInclude`."""
+    integrity = values.get("integrity")
+    if not integrity:
+        return None
+    if kind != "remote":
+        raise LocationError("include config integrity can only be specified for remote includes")
+    if not isinstance(integrity, str) or not integrity.startswith("sha256-"):
+        raise LocationError("include config integrity hash must start with 'sha256-'")
+    if not re.fullmatch(
+        "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?",
+        integrity.removeprefix("sha256-"),
+    ):
+        raise LocationError("include config integrity hash must be base64 encoded")
+    return integrity
 
 
 def _expand_value(value: Any, variables: Mapping[str, str]) -> Any:

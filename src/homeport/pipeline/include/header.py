@@ -1,0 +1,48 @@
+"""`spec:include` → the inputs of the files that a header includes (GitLab `External::Header`)."""
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from homeport.pipeline.document.inputs import InputsError
+from homeport.pipeline.include.location import LocationError
+from homeport.pipeline.model.document import Document, Map
+
+
+def check_included_inputs(content: Map, name: str) -> Map:
+    """The mapping under `inputs` of a file that a header includes.
+
+    Raises `LocationError` when the file holds anything else.
+    """
+    unknown = ", ".join(f":{key}" for key in content if key != "inputs")
+    if unknown:
+        raise LocationError(f"Header include file `{name}` contains unknown keys: [{unknown}]")
+    inputs = content.get("inputs")
+    return inputs if isinstance(inputs, Map) else Map()
+
+
+def merge_inputs(document: Document, spec: Map, parts: Sequence[Map]) -> Document:
+    """The document with the inputs of `parts` before those that its header specifies itself.
+
+    Raises `InputsError` for a name that is specified twice.
+    """
+    own = spec.get("inputs")
+    inputs = Map(None, spec.mark)
+    twice: dict[str, None] = {}
+    for part in (*parts, own if isinstance(own, Map) else Map()):
+        for key, value in part.items():
+            if key in inputs:
+                twice[str(key)] = None
+            inputs[key] = value
+            if key in part.marks:
+                inputs.marks[key] = part.marks[key]
+    if twice:
+        message = (
+            f"Duplicate input keys found: {', '.join(twice)}. Input keys must be unique across all "
+            "included files and inline specifications."
+        )
+        raise InputsError([message])
+    header = Map(dict(document.header or {}), spec.mark)
+    header["spec"] = Map({**spec, "inputs": inputs}, spec.mark, spec.marks)
+    header["spec"].pop("include", None)
+    return replace(document, header=header)
