@@ -52,6 +52,8 @@ def add_parser(
 
 def add_source_options(parser: argparse.ArgumentParser) -> None:
     """Where the pipeline comes from, and what it is evaluated with."""
+    from homeport.cli.simulation import add_simulation_options
+
     group = parser.add_argument_group("the pipeline")
     group.add_argument(
         "-C",
@@ -74,16 +76,11 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
         help="set a variable, over those of the file; may be repeated",
     )
     group.add_argument(
-        "--branch",
-        metavar="NAME",
-        help="evaluate as a push to this branch (default: as checked out)",
-    )
-    group.add_argument("--tag", metavar="NAME", help="evaluate as a push of this tag")
-    group.add_argument(
         "--strict",
         action="store_true",
         help="an include that cannot be reached is an error, not a note",
     )
+    add_simulation_options(parser)
 
 
 def add_json_option(parser: argparse.ArgumentParser, what: str) -> None:

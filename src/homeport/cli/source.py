@@ -17,17 +17,18 @@ _FLAGS = ("executor", "concurrency", "default_image", "pull_policy")
 
 def evaluate_for(args: argparse.Namespace) -> "Evaluation":
     """Evaluate the pipeline that the arguments name; raises with every error of the file."""
+    import os
+
+    from homeport.cli.simulation import wanted_of
     from homeport.pipeline.flow import Request, evaluate_pipeline
 
     root = find_repository(args.directory)
-    if args.branch is not None and args.tag is not None:
-        raise UsageError.of("--branch and --tag exclude each other", code="branch-and-tag")
     request = Request(
         root=root,
         settings=_settings(root, args),
         file=args.file or ".gitlab-ci.yml",
-        branch=args.branch,
-        tag=args.tag,
+        wanted=wanted_of(args),
+        home=os.environ.get("HOME"),
         count_changes=args.command == "run",
     )
     return evaluate_pipeline(request)

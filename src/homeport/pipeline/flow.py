@@ -11,7 +11,7 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
-from homeport.errors import Severity, UsageError
+from homeport.errors import Problem, Severity, UsageError
 from homeport.pipeline.config.compose import compose
 from homeport.pipeline.config.extends import resolve_extends
 from homeport.pipeline.config.keyword.rules import read_include_rules
@@ -21,17 +21,20 @@ from homeport.pipeline.evaluate.evaluate import evaluate
 from homeport.pipeline.evaluate.rules import RuleBook
 from homeport.pipeline.execute.api import Snapshot, Stop
 from homeport.pipeline.facts.changes import GitFacts
+from homeport.pipeline.facts.given import Given, give_variables
 from homeport.pipeline.facts.repository import read_trigger
-from homeport.pipeline.include.api import Expanded, IncludeContext
+from homeport.pipeline.facts.wanted import Wanted
+from homeport.pipeline.include.api import Expanded, FileSource, IncludeContext
 from homeport.pipeline.include.expand import expand_includes
 from homeport.pipeline.include.local import WorktreeSource
-from homeport.pipeline.model.config import Config, Variable, When
+from homeport.pipeline.model.config import Config, When
 from homeport.pipeline.model.document import Document, Map
 from homeport.pipeline.model.event import Event, RunFinished
 from homeport.pipeline.model.pipeline import Pipeline, Verdict
 from homeport.pipeline.model.trigger import Facts, Trigger, Unresolved
 from homeport.pipeline.plan.selection import Selected, refuse_unresolved, select_all, select_jobs
 from homeport.pipeline.variables.predefined import pipeline_variables
+from homeport.pipeline.variables.scoped import chosen_values
 from homeport.settings.model import Settings
 
 PULL_POLICY = ("if-not-present",)
@@ -39,15 +42,16 @@ PULL_POLICY = ("if-not-present",)
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """What to evaluate: the file (relative to the root) of the working tree at `root`, as a push
-    of `branch` or `tag` (None: what is checked out). `count_changes` is whether somebody wants to
-    know how many changes are not committed, which costs a look at every file."""
+    """What to evaluate: the file (relative to the root) of the working tree at `root`, for the
+    `wanted` pipeline. `home` is the user's home folder, for variable files. `count_changes` is
+    whether somebody wants to know how many changes are not committed, which costs a look at every
+    file."""
 
     root: Path
     settings: Settings
     file: str = ".gitlab-ci.yml"
-    branch: str | None = None
-    tag: str | None = None
+    wanted: Wanted = Wanted()
+    home: str | None = None
     count_changes: bool = False
 
 
@@ -65,10 +69,11 @@ class Evaluation(Struct, frozen=True, kw_only=True):
 def evaluate_pipeline(request: Request) -> Evaluation:
     """The pipeline of a request. Raises `UsageError` with every problem of a broken file; problems
     of a valid file, and includes that could not be read, are in the result."""
-    trigger = _trigger(request)
+    given = _give(request)
+    trigger = given.trigger
     facts = GitFacts(request.root, trigger)
-    source = WorktreeSource(request.root, listing=lambda: _listing(facts))
-    expanded = _expand(_read(source, request), source, trigger, facts)
+    source = _source(request, trigger, facts)
+    expanded = _expand(_read(source, request, trigger), source, trigger, facts)
     merged, unresolved = _resolve(expanded)
     config = _with_chains(
         compose(merged, unresolved=unresolved, missing=expanded.missing), expanded
@@ -79,34 +84,45 @@ def evaluate_pipeline(request: Request) -> Evaluation:
         trigger=trigger,
         merged=merged,
         config=config,
-        pipeline=evaluate(config, trigger, facts),
+        pipeline=_with_notes(evaluate(config, trigger, facts), given.problems),
         files=expanded.files,
     )
 
 
-def _trigger(request: Request) -> Trigger:
-    settings = request.settings
-    return read_trigger(
+def _with_notes(pipeline: Pipeline, notes: tuple[Problem, ...]) -> Pipeline:
+    if not notes:
+        return pipeline
+    return structs.replace(pipeline, problems=(*notes, *pipeline.problems))
+
+
+def _give(request: Request) -> Given:
+    trigger = read_trigger(
         request.root,
+        wanted=request.wanted,
         config_path=request.file,
-        branch=request.branch,
-        tag=request.tag,
         now=_now(),
         count_changes=request.count_changes,
-        variables={
-            name: Variable(value=variable.value, expand=variable.expand)
-            for name, variable in settings.variables.items()
-        },
-        masked=settings.masked | {name for name in settings.variables if settings.masks(name)},
-        files=frozenset(name for name, variable in settings.variables.items() if variable.file),
     )
+    return give_variables(trigger, request.settings, request.home)
 
 
-def _read(source: WorktreeSource, request: Request) -> Document:
+def _source(request: Request, trigger: Trigger, facts: Facts) -> FileSource:
+    """The working tree, or the tree of the commit alone."""
+    if not trigger.committed or trigger.commit is None:
+        return WorktreeSource(request.root, listing=lambda: _listing(facts))
+
+    from homeport.pipeline.include.tree import TreeSource
+
+    return TreeSource(request.root, trigger.commit.sha, listing=lambda: _listing(facts))
+
+
+def _read(source: FileSource, request: Request, trigger: Trigger) -> Document:
     content = source.read(request.file)
     if content is None:
         path = request.root / request.file
-        if path.is_dir():
+        if trigger.committed and trigger.commit is not None:
+            what = f"is not a file of commit {trigger.commit.sha[:8]}"
+        elif path.is_dir():
             what = "is a folder, not a file"
         elif path.exists():
             what = "cannot be read, or lies outside of the repository"
@@ -125,9 +141,9 @@ def _listing(facts: Facts) -> tuple[str, ...]:
     return () if isinstance(files, Unresolved) else files
 
 
-def _expand(document: Document, source: WorktreeSource, trigger: Trigger, facts: Facts) -> Expanded:
+def _expand(document: Document, source: FileSource, trigger: Trigger, facts: Facts) -> Expanded:
     variables = pipeline_variables(trigger)
-    variables.update((key, variable.value) for key, variable in trigger.variables.items())
+    variables.update(chosen_values(trigger.variables, None))
     book = RuleBook(facts)
 
     def allows(entry: Map, _location: str) -> bool | None:
@@ -212,7 +228,7 @@ def run_pipeline(
         runner = JobRunner(
             plan,
             run,
-            _snapshot(evaluation, run.git_path),
+            _snapshot(evaluation, run.git_path, run.tree_path),
             executor_for=executors.of,
             earlier=state.latest,
             emit=emit,
@@ -254,7 +270,7 @@ def _select(evaluation: Evaluation, options: RunOptions) -> Selected:
     return selected
 
 
-def _snapshot(evaluation: Evaluation, into: Path) -> Snapshot:
+def _snapshot(evaluation: Evaluation, into: Path, tree: Path) -> Snapshot:
     from homeport.lib.git import Git
     from homeport.pipeline.execute.snapshot import take_snapshot
 
@@ -268,13 +284,14 @@ def _snapshot(evaluation: Evaluation, into: Path) -> Snapshot:
         into=into,
         branch=trigger.branch,
         origin=origins[-1] if origins else None,
+        tree=tree if trigger.committed else None,
     )
 
 
 def _secrets(evaluation: Evaluation, env: Mapping[str, str]) -> frozenset[str]:
     """Values that no output may show: the user's masked variables, secrets that jobs are passed."""
     trigger, settings = evaluation.trigger, evaluation.request.settings
-    given = (trigger.variables[name].value for name in trigger.masked if name in trigger.variables)
+    given = (variable.value for variable in trigger.variables if variable.key in trigger.masked)
     passed = (env.get(name, "") for name in settings.pass_env if settings.masks(name))
     return frozenset(value for value in (*given, *passed) if value)
 

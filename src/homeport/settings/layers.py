@@ -152,7 +152,11 @@ def _variable(value: str | VariableTable) -> SettingsVariable:
     if isinstance(value, str):
         return SettingsVariable(value=value)
     return SettingsVariable(
-        value=value.value, expand=value.expand, masked=value.masked, file=value.file
+        value=value.value,
+        expand=value.expand,
+        masked=value.masked,
+        file=value.file,
+        environments=value.environments,
     )
 
 

@@ -48,13 +48,15 @@ class TagRule(Struct, frozen=True, kw_only=True):
 class SettingsVariable(Struct, frozen=True, kw_only=True):
     """A variable from outside the pipeline file, like GitLab's project variables.
 
-    `expand` False keeps `$` literal; `file` puts the value into a file whose path the job sees.
+    `expand` False keeps `$` literal; `file` puts the value into a file whose path the job sees;
+    `environments` holds other values for environment scopes (`production`, `review/*`).
     """
 
     value: str
     expand: bool = True
     masked: bool = False
     file: bool = False
+    environments: Mapping[str, str] = {}
 
 
 class ContainerSettings(Struct, frozen=True, kw_only=True):

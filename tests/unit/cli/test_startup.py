@@ -16,6 +16,7 @@ ALLOWED = {
     "homeport.cli.options",
     "homeport.cli.render",
     "homeport.cli.run",
+    "homeport.cli.simulation",
 }
 
 

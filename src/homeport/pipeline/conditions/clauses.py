@@ -10,7 +10,7 @@ from homeport.pipeline.conditions.expression import ExpressionError, is_true, pa
 from homeport.pipeline.conditions.globs import compile_fnmatch
 from homeport.pipeline.model.config import Changes, Exists, Rule
 from homeport.pipeline.model.pipeline import Check
-from homeport.pipeline.model.trigger import Facts, Unresolved
+from homeport.pipeline.model.trigger import AllChanged, Facts, Unresolved
 from homeport.pipeline.variables.expand import expand_nested, references
 
 MAX_COMPARISONS = 50_000
@@ -73,8 +73,8 @@ def _check_changes(
     note: str | None = None
     if isinstance(paths, Unresolved):
         result, note = None, paths.reason
-    elif paths is None:
-        result, note = True, "there is nothing to compare with, so GitLab takes it for true"
+    elif isinstance(paths, AllChanged):
+        result, note = True, f"{paths.reason}, so GitLab takes it for true"
     elif not paths or not globs:
         result, note = False, None if paths else "nothing changed"
     elif len(paths) * len(globs) > max_comparisons:

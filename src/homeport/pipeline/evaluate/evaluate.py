@@ -15,7 +15,8 @@ from homeport.pipeline.model.config import Config, Variable, When
 from homeport.pipeline.model.pipeline import Decision, Pipeline, PipelineJob, Verdict
 from homeport.pipeline.model.trigger import Facts, Trigger
 from homeport.pipeline.variables.expand import expand
-from homeport.pipeline.variables.predefined import pipeline_variables
+from homeport.pipeline.variables.predefined import pipeline_variables, seed_variables
+from homeport.pipeline.variables.scoped import chosen_values
 
 MAX_NAME = 255
 EDGES = frozenset((".pre", ".post"))
@@ -32,7 +33,7 @@ def evaluate(config: Config, trigger: Trigger, facts: Facts) -> Pipeline:
     A configuration with errors is not evaluated: check `config.problems` first.
     """
     predefined = pipeline_variables(trigger)
-    user = {key: variable.value for key, variable in trigger.variables.items()}
+    user = chosen_values(trigger.variables, None)
     rules = RuleBook(facts)
     workflow, root = _workflow(config, predefined, user, rules)
     if workflow.verdict is Verdict.OUT:
@@ -50,6 +51,7 @@ def evaluate(config: Config, trigger: Trigger, facts: Facts) -> Pipeline:
         predefined=predefined,
         root=root,
         user=user,
+        starter=seed_variables(trigger),
         rules=rules,
         expansion=Expansion(config.jobs),
     )

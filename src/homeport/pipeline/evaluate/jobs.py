@@ -19,8 +19,10 @@ from homeport.pipeline.model.config import (
 )
 from homeport.pipeline.model.pipeline import Decision, PipelineJob, Verdict
 from homeport.pipeline.model.trigger import Facts, Trigger
-from homeport.pipeline.variables.predefined import slug
+from homeport.pipeline.variables.expand import expand_nested
+from homeport.pipeline.variables.predefined import group_name, slug, trigger_variables
 from homeport.pipeline.variables.scope import inherited
+from homeport.pipeline.variables.scoped import chosen_values
 
 FORBIDDEN = AllowFailure(allowed=False)
 ALLOWED = AllowFailure(allowed=True)
@@ -29,8 +31,9 @@ ALLOWED = AllowFailure(allowed=True)
 class Setting(Struct, frozen=True, kw_only=True):
     """What every job of a pipeline is evaluated against.
 
-    `predefined` and `root` are variables of the whole pipeline, `user` those given from outside,
-    which win; `rules` and `expansion` are shared by all jobs.
+    `predefined` and `root` are variables of the whole pipeline, `starter` those of its user, and
+    `user` those given from outside for every environment, which win; `rules` and `expansion` are
+    shared by all jobs.
     """
 
     trigger: Trigger
@@ -38,6 +41,7 @@ class Setting(Struct, frozen=True, kw_only=True):
     predefined: Mapping[str, str]
     root: Mapping[str, Variable]
     user: Mapping[str, str]
+    starter: Mapping[str, str]
     rules: RuleBook
     expansion: Expansion
 
@@ -60,7 +64,14 @@ def _build(
     setting: Setting,
 ) -> PipelineJob:
     name = instance.name if instance else job.name
-    outcome = _decide(job, name, instance, setting)
+    context: dict[str, str] | None = None
+    environment: str | None = None
+    if job.environment is not None or _has_conditions(job):
+        context = _context(job, name, instance, setting)
+    if job.environment is not None and context is not None:
+        environment = expand_nested(job.environment.name, context)
+        _enter(environment, context, setting)
+    outcome = _decide(job, context, setting)
     rule = outcome.rule
     if rule is not None and rule.needs:
         needs = rule.needs
@@ -88,23 +99,27 @@ def _build(
         node_index=instance.index if instance else None,
         node_total=instance.total if instance else None,
         interruptible=bool(interruptible),
+        environment=environment,
         unresolved=job.unresolved,
     )
 
 
-def _decide(job: Job, name: str, instance: Instance | None, setting: Setting) -> Outcome:
+def _has_conditions(job: Job) -> bool:
+    return not (job.rules is None and job.only is None and job.except_ is None)
+
+
+def _decide(job: Job, context: dict[str, str] | None, setting: Setting) -> Outcome:
     default = job.when or When.ON_SUCCESS
     if job.unresolved:
         reason = f"it names what no known file defines: {'; '.join(job.unresolved)}"
         decision = Decision(verdict=Verdict.UNRESOLVED, reason=reason, span=job.span)
         return Outcome(decision=decision, when=default)
-    if job.rules is None and job.only is None and job.except_ is None:
+    if context is None or not _has_conditions(job):
         decision = Decision(verdict=Verdict.IN, reason="it has no rules, only or except")
         return Outcome(decision=decision, when=default)
-    variables = _context(job, name, instance, setting)
     if job.rules is not None:
-        return setting.rules.decide(job.rules, variables, default)
-    decision = decide_only_except(job.only, job.except_, setting.trigger, variables, setting.facts)
+        return setting.rules.decide(job.rules, context, default)
+    decision = decide_only_except(job.only, job.except_, setting.trigger, context, setting.facts)
     return Outcome(decision=decision, when=default)
 
 
@@ -113,12 +128,16 @@ def _context(job: Job, name: str, instance: Instance | None, setting: Setting) -
     context = dict(setting.predefined)
     context["CI_JOB_NAME"] = name
     context["CI_JOB_NAME_SLUG"] = slug(name)
+    context["CI_JOB_GROUP_NAME"] = group_name(name)
     context["CI_JOB_STAGE"] = job.stage
+    context["CI_NODE_TOTAL"] = "1"
+    if job.when in (When.MANUAL, When.DELAYED):
+        context["CI_JOB_MANUAL"] = "true"
+    context.update(trigger_variables(setting.trigger))
     if instance is not None:
         context["CI_NODE_INDEX"] = str(instance.index)
         context["CI_NODE_TOTAL"] = str(instance.total)
     if job.environment is not None:
-        context["CI_ENVIRONMENT_NAME"] = job.environment.name
         context["CI_ENVIRONMENT_ACTION"] = job.environment.action
     for key, variable in inherited(setting.root, job.inherit_variables).items():
         context[key] = variable.value
@@ -126,8 +145,15 @@ def _context(job: Job, name: str, instance: Instance | None, setting: Setting) -
         context[key] = variable.value
     if instance is not None:
         context.update(instance.variables)
+    context.update(setting.starter)
     context.update(setting.user)
     return context
+
+
+def _enter(environment: str, context: dict[str, str], setting: Setting) -> None:
+    """Add what a job has by its environment: its name, and the variables scoped to it."""
+    context.setdefault("CI_ENVIRONMENT_NAME", environment)
+    context.update(chosen_values(setting.trigger.variables, environment))
 
 
 def _split(

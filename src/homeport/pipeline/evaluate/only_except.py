@@ -136,13 +136,15 @@ def _any(
 
 
 def _ref_matches(pattern: str, trigger: Trigger) -> bool:
-    if "@" in pattern and not pattern.startswith("/"):
-        pattern, path = pattern.split("@", 1)
-        if trigger.project is None or trigger.project.path != path:
-            return False
+    """Source: GitLab's `Policy::Refs`. In a merge request pipeline no pattern matches a name."""
+    pattern, at, path = pattern.partition("@")
+    if at and (trigger.project is None or trigger.project.path != path):
+        return False
     if pattern in _keywords(trigger):
         return True
-    return trigger.ref is not None and matches_ref(pattern, trigger.ref)
+    if trigger.source is Source.MERGE_REQUEST or trigger.ref is None:
+        return False
+    return matches_ref(pattern, trigger.ref)
 
 
 def _keywords(trigger: Trigger) -> frozenset[str]:

@@ -2,9 +2,12 @@
 
 GitLab checks a commit out; here the working tree counts: the files are those tracked and those
 untracked but not ignored, as they are now, and `git status` in a job shows the uncommitted changes
-(the index is a copy of the user's). The repository is written by hand, because each git process
-costs as much as all of that, and shares the user's objects by an alternates file. The user's own
-repository is only read; its hooks, its configuration and its credentials stay out.
+(the index is a copy of the user's). Where the commit alone is wanted, its files are checked out
+into a folder of the run, with an index of their own.
+
+The repository is written by hand, because each git process costs as much as all of that, and shares
+the user's objects by an alternates file. The user's own repository is only read; its hooks, its
+configuration and its credentials stay out.
 """
 
 import os
@@ -31,16 +34,16 @@ def take_snapshot(
     into: Path,
     branch: str | None = None,
     origin: str | None = None,
+    tree: Path | None = None,
 ) -> Snapshot:
     """List the files of the working tree `root` and write the new folder `into`, a `.git`.
 
+    With `tree`, a folder to be made, the files are those of the commit `sha`, written there.
     HEAD is detached at `sha`; `origin/<branch>` is there, too, as after GitLab's fetch; `origin`
     is the remote's URL, whose user and password are dropped. Raises `HomeportError` where git
     fails, `ExecutorError` where the repository cannot be read or `into` not written.
     """
-    listed = git.run("ls-files", "-z", "-co", "--exclude-standard", config=False)
-    # A file in conflict is listed once for each of its versions.
-    files = tuple(dict.fromkeys(os.fsdecode(listed).split("\0")[:-1]))
+    files = _list_worktree(git) if tree is None else ()
     try:
         folder, common = find_repository(os.fspath(root))
         objects = os.path.join(common, "objects")
@@ -55,7 +58,10 @@ def take_snapshot(
         _write(into / "config", _config(sha, origin, partial=_is_partial(config)))
         _write(into / "packed-refs", "".join(f"{refs[name]} {name}\n" for name in sorted(refs)))
         _write(into / "objects/info/alternates", "".join(_chain(objects)))
-        _copy_index(folder, into)
+        if tree is None:
+            _copy_index(folder, into)
+        else:
+            files = _check_out(git, sha, into / "index", tree)
         copy_entry(os.path.join(common, "shallow"), os.fspath(into / "shallow"))
     except OSError as error:
         raise ExecutorError(
@@ -63,12 +69,30 @@ def take_snapshot(
         ) from error
     notes = ("the repository is a partial clone: git in a job may lack objects",)
     return Snapshot(
-        root=root,
+        root=root if tree is None else tree,
         files=files,
         git=into,
         objects=Path(objects),
         notes=notes if _is_partial(config) else (),
     )
+
+
+def _list_worktree(git: Git) -> tuple[str, ...]:
+    listed = git.run("ls-files", "-z", "-co", "--exclude-standard", config=False)
+    # A file in conflict is listed once for each of its versions.
+    return tuple(dict.fromkeys(os.fsdecode(listed).split("\0")[:-1]))
+
+
+def _check_out(git: Git, sha: str, index: Path, tree: Path) -> tuple[str, ...]:
+    """Write a commit's files to the folder `tree` and its index to `index`, the user's own left
+    alone. Not by git-archive(1), which leaves out what `export-ignore` names."""
+    os.makedirs(tree)
+    env = {"GIT_INDEX_FILE": os.fspath(index)}
+    git.run("read-tree", sha, env=env, config=False)
+    git.run("checkout-index", "--all", "--force", f"--prefix={tree}/", env=env, timeout=600.0)
+    listed = git.run("ls-files", "-z", "--stage", env=env, config=False)
+    entries = (entry.partition("\t") for entry in os.fsdecode(listed).split("\0")[:-1])
+    return tuple(path for head, _, path in entries if not head.startswith("160000"))
 
 
 def find_repository(root: str) -> tuple[str, str]:

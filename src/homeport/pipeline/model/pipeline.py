@@ -56,6 +56,7 @@ class PipelineJob(Struct, frozen=True, kw_only=True):
     `needs` is None for stage ordering; else the exact job names (absent optional ones dropped).
     `dependencies` are the exact names whose artifacts are fetched.
     `variables` are job-level variables with those of the matching rule and of the matrix.
+    `environment` is the expanded name of its environment.
     """
 
     name: str
@@ -74,6 +75,7 @@ class PipelineJob(Struct, frozen=True, kw_only=True):
     node_index: int | None = None
     node_total: int | None = None
     interruptible: bool = False
+    environment: str | None = None
     unresolved: tuple[str, ...] = ()
 
 

@@ -4,13 +4,10 @@ Made by `facts/`, read by `variables/predefined.py` and `evaluate/`. An unavaila
 `Unresolved`, a value: it is never taken for false.
 """
 
-from collections.abc import Mapping
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Protocol
 
 from msgspec import Struct
-
-from homeport.pipeline.model.config import Variable
 
 
 class Source(StrEnum):
@@ -47,11 +44,58 @@ class Project(Struct, frozen=True, kw_only=True):
     ssh_port: int = 22
 
 
+class MergeRequest(Struct, frozen=True, kw_only=True):
+    """The merge request of a merge request pipeline; its source branch is the trigger's `branch`.
+
+    `target_sha` is the tip of the target branch and `base_sha` the merge base with it; both are
+    None where this clone does not know the target branch. Empty `labels` and `assignees` are
+    unset, as on the server.
+    """
+
+    iid: int = 1
+    target_branch: str
+    target_sha: str | None = None
+    base_sha: str | None = None
+    title: str
+    description: str = ""
+    draft: bool = False
+    labels: tuple[str, ...] = ()
+    assignees: tuple[str, ...] = ()
+    milestone: str | None = None
+
+
+class Level(IntEnum):
+    """Where a given variable comes from; a higher one wins. Groups within groups lie between
+    GROUP and PROJECT, the outermost first. Source: GitLab's "CI/CD variable precedence"."""
+
+    INSTANCE = 0
+    GROUP = 10
+    PROJECT = 100
+    REPOSITORY_FILE = 200
+    PIPELINE = 300
+
+
+class GivenVariable(Struct, frozen=True, kw_only=True):
+    """A variable from outside the CI file: settings, flags, variable files, a server.
+
+    `expand` False keeps `$` literal; `file` puts the value into a file whose path the job sees;
+    `scope` is the environment scope: a name, or a pattern with `*`.
+    """
+
+    key: str
+    value: str
+    expand: bool = True
+    file: bool = False
+    scope: str = "*"
+    level: int = Level.PIPELINE
+
+
 class Trigger(Struct, frozen=True, kw_only=True):
     """The facts of one run. `branch` and `tag` exclude each other; `commit` is None in an empty
-    repository; `root` is the absolute path of the working tree; `variables` come from the user
-    (highest precedence); `masked` and `files` name those of them that are secret, or that a job
-    gets as a file."""
+    repository; `root` is the absolute path of the working tree. `committed` means that the files
+    are those of the commit, not those of the working tree. `variables` come from outside the CI
+    file and win over what is in it; `masked` names all variables that are secret.
+    `open_merge_request` is a merge request that a branch pipeline's branch has."""
 
     source: Source = Source.PUSH
     root: str
@@ -60,16 +104,19 @@ class Trigger(Struct, frozen=True, kw_only=True):
     tag: str | None = None
     tag_message: str | None = None
     commit: Commit | None = None
+    committed: bool = False
     before_sha: str = "0" * 40
     default_branch: str = "main"
     project: Project | None = None
+    merge_request: MergeRequest | None = None
+    open_merge_request: int | None = None
+    schedule_description: str = ""
     user_name: str = ""
     user_email: str = ""
     created_at: str = ""
     pipeline_id: int = 1
-    variables: Mapping[str, Variable] = {}
+    variables: tuple[GivenVariable, ...] = ()
     masked: frozenset[str] = frozenset()
-    files: frozenset[str] = frozenset()
     uncommitted: int = 0
     untracked: int = 0
 
@@ -87,15 +134,20 @@ class Unresolved(Struct, frozen=True):
     reason: str
 
 
+class AllChanged(Struct, frozen=True):
+    """GitLab has no diff to look at and takes every `changes` for true; `reason` says why."""
+
+    reason: str
+
+
 class Facts(Protocol):
     """Facts that depend on the configuration itself: asked synchronously, remembered by base.
 
     Each answer is a value or `Unresolved`; no call raises for a missing ref or project.
     """
 
-    def changed_files(self, compare_to: str | None) -> tuple[str, ...] | Unresolved | None:
-        """Paths changed since the base, relative to the root; None means that GitLab has no diff
-        to look at (a new branch, a tag, a schedule …) and so takes every `changes` for true."""
+    def changed_files(self, compare_to: str | None) -> tuple[str, ...] | Unresolved | AllChanged:
+        """Paths changed since the base, relative to the root."""
         ...
 
     def files(self, project: str | None, ref: str | None) -> tuple[str, ...] | Unresolved:

@@ -6,8 +6,9 @@ from homeport.pipeline.model.plan import JobPlan, Plan, Runs, ScopedVariable
 from homeport.pipeline.model.trigger import Trigger
 from homeport.pipeline.plan.places import choose_place
 from homeport.pipeline.plan.selection import Selected
-from homeport.pipeline.variables.predefined import job_variables, pipeline_variables
+from homeport.pipeline.variables.predefined import job_variables, pipeline_variables, seed_variables
 from homeport.pipeline.variables.scope import compose
+from homeport.pipeline.variables.scoped import choose
 from homeport.settings.model import Settings
 
 TIMEOUT = 3600.0
@@ -43,16 +44,8 @@ class _Planner:
         self._settings = settings
         self._predefined = pipeline_variables(trigger)
         self._producers = {job.name for job in pipeline.jobs if _produces(job.job.artifacts)}
-        self._overrides = tuple(
-            ScopedVariable(
-                key=key,
-                value=variable.value,
-                raw=not variable.expand,
-                masked=key in trigger.masked,
-                file=key in trigger.files,
-            )
-            for key, variable in trigger.variables.items()
-        )
+        self._starter = seed_variables(trigger)
+        self._overrides: dict[str | None, tuple[ScopedVariable, ...]] = {}
 
     def job(self, job: PipelineJob, names: set[str], index: int, *, named: bool) -> JobPlan:
         config = job.job
@@ -67,7 +60,7 @@ class _Planner:
             image=place.image,
             services=config.services,
             variables=self._variables(job, index, place.runs),
-            overrides=self._overrides,
+            overrides=self._given(job.environment),
             before_script=config.before_script,
             script=config.script,
             after_script=config.after_script,
@@ -85,6 +78,22 @@ class _Planner:
             interruptible=job.interruptible,
         )
 
+    def _given(self, environment: str | None) -> tuple[ScopedVariable, ...]:
+        """What jobs of an environment get from outside of the file."""
+        if environment not in self._overrides:
+            trigger = self._trigger
+            self._overrides[environment] = tuple(
+                ScopedVariable(
+                    key=key,
+                    value=variable.value,
+                    raw=not variable.expand,
+                    masked=key in trigger.masked,
+                    file=variable.file,
+                )
+                for key, variable in choose(trigger.variables, environment).items()
+            )
+        return self._overrides[environment]
+
     def _variables(self, job: PipelineJob, index: int, runs: Runs) -> tuple[ScopedVariable, ...]:
         config = job.job
         environment = config.environment
@@ -100,7 +109,7 @@ class _Planner:
                 manual=job.when in (When.MANUAL, When.DELAYED),
                 node_index=job.node_index,
                 node_total=job.node_total,
-                environment_name=environment.name if environment else None,
+                environment_name=job.environment,
                 environment_url=environment.url if environment else None,
                 environment_action=environment.action if environment else None,
                 environment_tier=environment.deployment_tier if environment else None,
@@ -111,6 +120,7 @@ class _Planner:
             global_variables=self._pipeline.variables,
             inherit=config.inherit_variables,
             job_variables=job.variables,
+            starter=self._starter,
             masked=self._settings.masked,
         )
 

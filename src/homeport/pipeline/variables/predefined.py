@@ -8,6 +8,7 @@ import re
 
 from homeport import __version__
 from homeport.pipeline.model.trigger import Commit, Project, Source, Trigger
+from homeport.pipeline.variables.merge_request import merge_request_variables
 
 GITLAB_VERSION = "19.0.0"
 """The GitLab whose behaviour homeport follows."""
@@ -28,7 +29,7 @@ def slug(text: str) -> str:
 
 
 def pipeline_variables(trigger: Trigger, *, pipeline_name: str | None = None) -> dict[str, str]:
-    """The variables that exist when a pipeline is created: `rules` and `include` see these."""
+    """The variables that exist before a pipeline does: `include` and `workflow` see these alone."""
     project = trigger.project or NO_PROJECT
     return {
         **_server_variables(project),
@@ -36,8 +37,28 @@ def pipeline_variables(trigger: Trigger, *, pipeline_name: str | None = None) ->
         **_registry_variables(project),
         **_pipeline_variables(trigger, project, pipeline_name),
         **_commit_variables(trigger),
-        **_user_variables(trigger),
+        **_merge_request_variables(trigger, project),
     }
+
+
+def seed_variables(trigger: Trigger) -> dict[str, str]:
+    """What all jobs' `rules` see besides, the same for each; it goes over the variables of the
+    file. Source: GitLab's `Variables::Builder#user_variables`."""
+    if not (trigger.user_name or trigger.user_email):
+        return {}
+    return {
+        "GITLAB_USER_ID": "1",
+        "GITLAB_USER_EMAIL": trigger.user_email,
+        "GITLAB_USER_LOGIN": trigger.user_email.partition("@")[0] or trigger.user_name,
+        "GITLAB_USER_NAME": trigger.user_name,
+    }
+
+
+def trigger_variables(trigger: Trigger) -> dict[str, str]:
+    """What tells a job that a trigger token made its pipeline; a local run has no token."""
+    if trigger.source is not Source.TRIGGER:
+        return {}
+    return {"CI_PIPELINE_TRIGGERED": "true", "CI_TRIGGER_SHORT_TOKEN": "none"}
 
 
 def job_variables(
@@ -71,6 +92,7 @@ def job_variables(
     root, _, rest = project.path.lower().partition("/")
     pages = f"{root}.{_pages_domain(project)}"
     found: dict[str, str | None] = {
+        **trigger_variables(trigger),
         "CI_SERVER": "yes",
         "CI_PIPELINE_ID": str(trigger.pipeline_id),
         "CI_PIPELINE_URL": f"{url}/-/pipelines/{trigger.pipeline_id}",
@@ -98,12 +120,14 @@ def job_variables(
         "CI_RUNNER_DESCRIPTION": "homeport",
         "CI_RUNNER_TAGS": "[]",
         "CI_RUNNER_VERSION": __version__,
+        "CI_RUNNER_REVISION": "homeport",
         "CI_RUNNER_EXECUTABLE_ARCH": architecture,
         # An image makes a place that is gone after the job; the host's shell stays.
         "CI_DISPOSABLE_ENVIRONMENT": "true" if image is not None else None,
         "CI_SHARED_ENVIRONMENT": "true" if image is None else None,
     }
     if environment_name is not None:
+        found["CI_ENVIRONMENT_ID"] = "1"
         found["CI_ENVIRONMENT_NAME"] = environment_name
         found["CI_ENVIRONMENT_SLUG"] = environment_slug(environment_name)
         found["CI_ENVIRONMENT_ACTION"] = environment_action or "start"
@@ -239,8 +263,12 @@ def _pipeline_variables(
     }
     if pipeline_name is not None:
         found["CI_PIPELINE_NAME"] = pipeline_name
-    if trigger.source is Source.TRIGGER:
-        found["CI_PIPELINE_TRIGGERED"] = "true"
+    if trigger.source is Source.SCHEDULE:
+        found["CI_PIPELINE_SCHEDULE_DESCRIPTION"] = trigger.schedule_description
+    if trigger.source in (Source.PIPELINE, Source.PARENT_PIPELINE):
+        found["CI_UPSTREAM_PIPELINE_ID"] = "1"
+        found["CI_UPSTREAM_PROJECT_ID"] = "1"
+        found["CI_UPSTREAM_JOB_ID"] = "1"
     ref = _full_ref(trigger)
     if ref is not None:
         found["CI_CONFIG_REF_URI"] = f"{project.host}/{project.path}//{trigger.config_path}@{ref}"
@@ -258,7 +286,11 @@ def _commit_variables(trigger: Trigger) -> dict[str, str]:
     if commit is None:
         return {}
     ref = trigger.ref or ""
-    protected = trigger.branch is not None and trigger.branch == trigger.default_branch
+    protected = (
+        trigger.merge_request is None
+        and trigger.branch is not None
+        and trigger.branch == trigger.default_branch
+    )
     found = {
         "CI_COMMIT_SHA": commit.sha,
         "CI_COMMIT_SHORT_SHA": commit.sha[:8],
@@ -275,8 +307,20 @@ def _commit_variables(trigger: Trigger) -> dict[str, str]:
     if trigger.tag is not None:
         found["CI_COMMIT_TAG"] = trigger.tag
         found["CI_COMMIT_TAG_MESSAGE"] = trigger.tag_message or ""
-    elif trigger.branch is not None and trigger.source is not Source.MERGE_REQUEST:
+    elif trigger.branch is not None and trigger.merge_request is None:
         found["CI_COMMIT_BRANCH"] = trigger.branch
+    return found
+
+
+def _merge_request_variables(trigger: Trigger, project: Project) -> dict[str, str]:
+    request, url = trigger.merge_request, _project_url(project)
+    if request is not None:
+        found = merge_request_variables(request, trigger, path=project.path, url=url)
+    else:
+        found = {}
+    iid = trigger.open_merge_request if request is None else request.iid
+    if iid is not None:
+        found["CI_OPEN_MERGE_REQUESTS"] = f"{project.path}!{iid}"
     return found
 
 
@@ -295,17 +339,6 @@ def _message_variables(commit: Commit) -> dict[str, str]:
 
 def _cut(text: str) -> str:
     return text.encode("utf-8", "surrogateescape")[:_MAX_MESSAGE].decode("utf-8", "ignore")
-
-
-def _user_variables(trigger: Trigger) -> dict[str, str]:
-    if not (trigger.user_name or trigger.user_email):
-        return {}
-    return {
-        "GITLAB_USER_ID": "1",
-        "GITLAB_USER_EMAIL": trigger.user_email,
-        "GITLAB_USER_LOGIN": trigger.user_email.partition("@")[0] or trigger.user_name,
-        "GITLAB_USER_NAME": trigger.user_name,
-    }
 
 
 def _pages_domain(project: Project) -> str:

@@ -1,7 +1,7 @@
 """Which variables a job has, and which wins. Source: GitLab's "CI/CD variable precedence".
 
-Predefined < global < job; what comes over them when the job starts (dotenv reports, then the
-user's own) is laid on by `execute/environment.py`.
+Predefined < global < job < who started it; what comes over them when the job starts (dotenv
+reports, then the user's own) is laid on by `execute/environment.py`.
 """
 
 from collections.abc import Mapping
@@ -17,11 +17,13 @@ def compose(
     global_variables: Mapping[str, Variable] = {},
     inherit: bool | tuple[str, ...] = True,
     job_variables: Mapping[str, Variable] = {},
+    starter: Mapping[str, str] = {},
     masked: AbstractSet[str] = frozenset(),
 ) -> tuple[ScopedVariable, ...]:
     """The variables of one job as written, one entry for each key, a later kind over an earlier.
 
-    `inherit` is what `inherit:variables` lets in of the global ones; `masked` names variables whose
+    `inherit` is what `inherit:variables` lets in of the global ones; `starter` are those of the
+    user who started the pipeline, which win over the file's; `masked` names variables whose
     values are secret.
     """
     found: dict[str, ScopedVariable] = {
@@ -31,6 +33,7 @@ def compose(
         found[key] = ScopedVariable(
             key=key, value=variable.value, raw=not variable.expand, masked=key in masked
         )
+    found.update((key, ScopedVariable(key=key, value=value)) for key, value in starter.items())
     return tuple(found.values())
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from homeport.pipeline.conditions.clauses import check_rule
 from homeport.pipeline.model.config import Changes, Exists, Rule
-from homeport.pipeline.model.trigger import Unresolved
+from homeport.pipeline.model.trigger import AllChanged, Unresolved
 
 VECTORS = Path(__file__).parents[3] / "vectors" / "changes.jsonl"
 CASES = [json.loads(line) for line in VECTORS.read_text().splitlines()]
@@ -18,13 +18,13 @@ class Tree:
 
     def __init__(
         self,
-        changed: dict[str | None, tuple[str, ...] | Unresolved | None] | None = None,
+        changed: dict[str | None, tuple[str, ...] | Unresolved | AllChanged] | None = None,
         files: tuple[str, ...] | Unresolved = (),
     ) -> None:
         self._changed = changed or {}
         self._files = files
 
-    def changed_files(self, compare_to: str | None) -> tuple[str, ...] | Unresolved | None:
+    def changed_files(self, compare_to: str | None) -> tuple[str, ...] | Unresolved | AllChanged:
         return self._changed.get(compare_to, INVALID)
 
     def files(self, project: str | None, ref: str | None) -> tuple[str, ...] | Unresolved:
@@ -48,7 +48,7 @@ def facts_of(given: dict[str, Any]) -> Tree:
         ref = given["pipeline_ref"]
         return Tree(changed={base: files for (head, base), files in HISTORY.items() if head == ref})
     changed = given["changed_files"]
-    return Tree(changed={None: None if changed is None else tuple(changed)})
+    return Tree(changed={None: AllChanged("no diff") if changed is None else tuple(changed)})
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["case"] for case in CASES])

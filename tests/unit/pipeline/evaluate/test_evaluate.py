@@ -6,9 +6,16 @@ import pytest
 
 from homeport.pipeline.config.compose import compose
 from homeport.pipeline.evaluate.evaluate import evaluate
-from homeport.pipeline.model.config import AllowFailure, Variable, When
+from homeport.pipeline.model.config import AllowFailure, When
 from homeport.pipeline.model.pipeline import Pipeline, Verdict
-from homeport.pipeline.model.trigger import Commit, Source, Trigger, Unresolved
+from homeport.pipeline.model.trigger import (
+    AllChanged,
+    Commit,
+    GivenVariable,
+    Source,
+    Trigger,
+    Unresolved,
+)
 
 COMMIT = Commit(
     sha="a" * 40,
@@ -21,17 +28,17 @@ COMMIT = Commit(
 
 
 class Repository:
-    """Facts by hand: changed files (None: GitLab looks at no diff), and the tree."""
+    """Facts by hand: changed files (AllChanged: GitLab looks at no diff), and the tree."""
 
     def __init__(
         self,
-        changed: tuple[str, ...] | Unresolved | None = (),
+        changed: tuple[str, ...] | Unresolved | AllChanged = (),
         tree: tuple[str, ...] = (),
     ) -> None:
         self._changed = changed
         self._tree = tree
 
-    def changed_files(self, _compare_to: str | None) -> tuple[str, ...] | Unresolved | None:
+    def changed_files(self, _compare_to: str | None) -> tuple[str, ...] | Unresolved | AllChanged:
         return self._changed
 
     def files(self, project: str | None, _ref: str | None) -> tuple[str, ...] | Unresolved:
@@ -115,7 +122,7 @@ def test_rules_see_job_global_and_user_variables_by_precedence() -> None:
             "rules": [{"if": '$A == "global" && $B == "job" && $C == "user"'}],
         },
     }
-    assert names(run(config, variables={"C": Variable(value="user")})) == ["job"]
+    assert names(run(config, variables=(GivenVariable(key="C", value="user"),))) == ["job"]
 
 
 def test_a_matching_rule_adds_its_variables_and_needs() -> None:
@@ -262,7 +269,7 @@ def test_a_missing_fact_is_unresolved_and_so_is_what_needs_the_job() -> None:
 
 def test_no_diff_makes_every_changes_true() -> None:
     config = {"job": {"script": "x", "rules": [{"changes": ["never/matches"]}]}}
-    assert names(run(config, Repository(changed=None))) == ["job"]
+    assert names(run(config, Repository(changed=AllChanged("a new branch")))) == ["job"]
 
 
 def test_inherited_variables_are_those_that_rules_see() -> None:

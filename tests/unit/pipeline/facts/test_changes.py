@@ -1,20 +1,19 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from homeport.pipeline.facts.changes import INVALID_COMPARE_TO, GitFacts
 from homeport.pipeline.facts.repository import read_trigger
-from homeport.pipeline.model.trigger import Source, Unresolved
+from homeport.pipeline.facts.wanted import Wanted
+from homeport.pipeline.model.trigger import AllChanged, Unresolved
 
 Run = Callable[..., str]
 
 
-def facts(root: Path, *, source: Source = Source.PUSH, **given: str) -> GitFacts:
-    trigger = read_trigger(
-        root, now="", source=source, branch=given.get("branch"), tag=given.get("tag")
-    )
-    return GitFacts(root, trigger)
+def facts(root: Path, **wanted: Any) -> GitFacts:
+    return GitFacts(root, read_trigger(root, now="", wanted=Wanted(**wanted)))
 
 
 def commit(run: Run, path: Path, text: str) -> None:
@@ -50,25 +49,27 @@ def test_everything_since_the_push_counts(work: Path, run: Run) -> None:
 @pytest.mark.parametrize(
     "given",
     [
-        {"source": Source.SCHEDULE},
-        {"source": Source.WEB},
-        {"source": Source.API},
+        {"kind": "schedule"},
+        {"kind": "web"},
+        {"kind": "api"},
+        {"kind": "trigger"},
+        {"kind": "pipeline"},
         {"tag": "v1"},
         {"branch": "never-pushed"},
     ],
 )
 def test_where_gitlab_has_no_diff(work: Path, given: dict[str, str]) -> None:
-    assert facts(work, **given).changed_files(None) is None  # type: ignore[arg-type]
+    assert isinstance(facts(work, **given).changed_files(None), AllChanged)
 
 
 def test_without_a_remote_every_branch_is_new(work: Path, run: Run) -> None:
     run("remote", "remove", "origin")
-    assert facts(work).changed_files(None) is None
+    assert isinstance(facts(work).changed_files(None), AllChanged)
 
 
 @pytest.mark.usefixtures("run")
 def test_without_a_commit_there_is_no_diff(tmp_path: Path) -> None:
-    assert facts(tmp_path / "work").changed_files(None) is None
+    assert isinstance(facts(tmp_path / "work").changed_files(None), AllChanged)
     assert facts(tmp_path / "work").changed_files("main") == Unresolved(INVALID_COMPARE_TO)
 
 

@@ -1,18 +1,20 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from homeport.errors import UsageError
 from homeport.pipeline.facts.repository import NULL_SHA, read_trigger
-from homeport.pipeline.model.trigger import Project, Source, Trigger
+from homeport.pipeline.facts.wanted import Wanted
+from homeport.pipeline.model.trigger import Project, Trigger
 
 Run = Callable[..., str]
 NOW = "2026-08-01T00:00:00Z"
 
 
-def read(root: Path, **given: object) -> Trigger:
-    return read_trigger(root, now=NOW, **given)  # type: ignore[arg-type]
+def read(root: Path, *, count_changes: bool = True, **wanted: Any) -> Trigger:
+    return read_trigger(root, now=NOW, count_changes=count_changes, wanted=Wanted(**wanted))
 
 
 def test_a_branch(work: Path, run: Run) -> None:
@@ -39,7 +41,7 @@ def test_what_was_pushed_before(work: Path, run: Run) -> None:
     before = run("rev-parse", "HEAD")
     run("commit", "-q", "--allow-empty", "-m", "Second")
     assert read(work).before_sha == before
-    assert read(work, source=Source.SCHEDULE).before_sha == NULL_SHA
+    assert read(work, kind="schedule").before_sha == NULL_SHA
     run("checkout", "-q", "-b", "new")
     assert read(work).before_sha == NULL_SHA
 

@@ -10,6 +10,7 @@ from homeport.pipeline.variables.predefined import (
     guess_tier,
     job_variables,
     pipeline_variables,
+    seed_variables,
     slug,
 )
 
@@ -38,10 +39,6 @@ PIPELINE = {
     "CI": "true",
     "GITLAB_CI": "true",
     "GITLAB_FEATURES": "",
-    "GITLAB_USER_ID": "1",
-    "GITLAB_USER_EMAIL": "ann@example.com",
-    "GITLAB_USER_LOGIN": "ann",
-    "GITLAB_USER_NAME": "Ann Example",
     "CI_API_GRAPHQL_URL": "https://gitlab.com/api/graphql",
     "CI_API_V4_URL": "https://gitlab.com/api/v4",
     "CI_COMMIT_AUTHOR": "Ann Example <ann@example.com>",
@@ -148,15 +145,15 @@ def test_a_push_of_a_branch() -> None:
         ),
         (
             {"source": Source.TRIGGER},
-            {"CI_PIPELINE_SOURCE": "trigger", "CI_PIPELINE_TRIGGERED": "true"},
+            {"CI_PIPELINE_SOURCE": "trigger"},
         ),
         (
-            {"source": Source.MERGE_REQUEST},
-            {"CI_PIPELINE_SOURCE": "merge_request_event", "CI_COMMIT_BRANCH": None},
+            {"open_merge_request": 5},
+            {"CI_OPEN_MERGE_REQUESTS": "Group/sub/thing!5"},
         ),
         (
-            {"user_name": "", "user_email": ""},
-            {name: None for name in PIPELINE if name.startswith("GITLAB_USER_")},
+            {"source": Source.SCHEDULE, "schedule_description": "nightly"},
+            {"CI_PIPELINE_SOURCE": "schedule", "CI_PIPELINE_SCHEDULE_DESCRIPTION": "nightly"},
         ),
         (
             {"project": Project(host="git.corp:8443", path="a/b", ssh_port=2222)},
@@ -200,6 +197,25 @@ def test_what_other_triggers_change(
 ) -> None:
     wanted = {k: v for k, v in (PIPELINE | differences).items() if v is not None}
     assert pipeline_variables(structs.replace(TRIGGER, **change)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("change", "users"),
+    [
+        (
+            {},
+            {
+                "GITLAB_USER_ID": "1",
+                "GITLAB_USER_EMAIL": "ann@example.com",
+                "GITLAB_USER_LOGIN": "ann",
+                "GITLAB_USER_NAME": "Ann Example",
+            },
+        ),
+        ({"user_name": "", "user_email": ""}, {}),
+    ],
+)
+def test_who_started_it(change: dict[str, Any], users: dict[str, str]) -> None:
+    assert seed_variables(structs.replace(TRIGGER, **change)) == users
 
 
 def test_the_pipeline_s_name_is_there_once_it_is_known() -> None:
@@ -249,6 +265,7 @@ JOB = {
     "CI_RUNNER_ID": "1",
     "CI_RUNNER_DESCRIPTION": "homeport",
     "CI_RUNNER_TAGS": "[]",
+    "CI_RUNNER_REVISION": "homeport",
     "CI_SHARED_ENVIRONMENT": "true",
 }
 
@@ -283,6 +300,7 @@ JOB = {
         (
             {"environment_name": "production"},
             {
+                "CI_ENVIRONMENT_ID": "1",
                 "CI_ENVIRONMENT_NAME": "production",
                 "CI_ENVIRONMENT_SLUG": "production",
                 "CI_ENVIRONMENT_ACTION": "start",
@@ -297,6 +315,7 @@ JOB = {
                 "environment_tier": "other",
             },
             {
+                "CI_ENVIRONMENT_ID": "1",
                 "CI_ENVIRONMENT_NAME": "qa",
                 "CI_ENVIRONMENT_SLUG": "qa",
                 "CI_ENVIRONMENT_ACTION": "stop",
