@@ -5,12 +5,14 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from homeport.gitlab.host import Host
 from homeport.settings.model import (
     ExecutorChoice,
     PullPolicy,
     SettingsVariable,
     ShellChoice,
     TagRuns,
+    VariablesFrom,
 )
 
 Text = Annotated[str, Meta(min_length=1)]
@@ -19,6 +21,10 @@ Device = Annotated[str, Meta(pattern=r"^/[^:]*(:/[^:]*(:[rwm]{1,3})?)?$")]
 Volume = Annotated[str, Meta(pattern=r"^/[^:]*:/[^:]*(:(ro|rw))?$")]
 Size = Annotated[str, Meta(pattern=r"^[0-9]+ ?([KMGT]i?B?|B)?$")]
 
+Path = Annotated[str, Meta(pattern=r"^/")]
+HttpUrl = Annotated[str, Meta(pattern=r"^https?://[^\s@?#]+$")]
+Target = Annotated[str, Meta(pattern=r"^(https?://[^\s@?#]+|/.*)$")]
+
 
 class TagImage(Struct, frozen=True, forbid_unknown_fields=True):
     image: Text
@@ -26,6 +32,14 @@ class TagImage(Struct, frozen=True, forbid_unknown_fields=True):
 
 class VariableTable(SettingsVariable, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`NAME = { value = "…", masked = true }`; a plain string is the short form."""
+
+
+class HostTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[hosts."NAME"]`: see `homeport.gitlab.host.Host`."""
+
+    token_env: Name | None = None
+    ca: Path | None = None
+    api_url: HttpUrl | None = None
 
 
 class Key(Struct, frozen=True):
@@ -51,8 +65,12 @@ KEYS: Mapping[str, Key] = {
     "container.devices": Key(tuple[Device, ...], repository=False),
     "container.volumes": Key(tuple[Volume, ...], repository=False),
     "container.ssh_agent": Key(bool, repository=False),
+    "ca": Key(Path, repository=False),
+    "variables_from": Key(VariablesFrom, repository=False),
     "variables": Key(str | VariableTable, table=True),
     "tags": Key(TagRuns | TagImage, table=True),
+    "hosts": Key(HostTable, repository=False, table=True),
+    "rewrite": Key(Target, repository=False, table=True),
 }
 
 LISTS = frozenset(
@@ -70,6 +88,11 @@ VARIABLE_PREFIX = "HOMEPORT_VARIABLE_"
 """`HOMEPORT_VARIABLE_NAME=value` sets the pipeline variable NAME."""
 
 UNITS = {"": 1, "B": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
+
+
+def host_of(value: HostTable) -> Host:
+    api_url = value.api_url and value.api_url.rstrip("/")
+    return Host(token_env=value.token_env, ca=value.ca, api_url=api_url)
 
 
 def size_in_bytes(text: str | int) -> int:

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from homeport.errors import Problem, Span, UsageError
+from homeport.gitlab.host import Host
 from homeport.settings.keys import (
     ENVIRONMENT,
     KEYS,
@@ -13,6 +14,7 @@ from homeport.settings.keys import (
     VARIABLE_PREFIX,
     TagImage,
     VariableTable,
+    host_of,
     size_in_bytes,
 )
 from homeport.settings.model import (
@@ -37,6 +39,8 @@ class Layers:
         self._values: dict[str, Any] = {}
         self._variables: dict[str, SettingsVariable] = {}
         self._tags: dict[str, TagRule] = {}
+        self._hosts: dict[str, Host] = {}
+        self._rewrite: dict[str, str] = {}
         self._masked: frozenset[str] = frozenset()
         self._origin: dict[str, str] = {}
         self._problems = problems
@@ -85,6 +89,8 @@ class Layers:
             masked=self._masked,
             variables=self._variables,
             tags=self._tags,
+            hosts=self._hosts,
+            rewrite=self._rewrite,
             container=ContainerSettings(**container),
             origin=self._origin,
         )
@@ -101,7 +107,7 @@ class Layers:
 
     def _refused(self, key: str, value: object, span: Span) -> bool:
         """Whether the repository asks for what only the user may grant; then a problem is noted."""
-        known = KEYS.get(key)
+        known = KEYS.get(key) or KEYS.get(key.partition(".")[0])
         on_host = (key == "executor" or key.startswith("tags.")) and value == ExecutorChoice.SHELL
         if (known is None or known.repository) and not on_host:
             return False
@@ -138,6 +144,10 @@ class Layers:
             self._variables[name] = _variable(converted)
         elif table == "tags":
             self._tags[name] = _tag(converted)
+        elif table == "hosts":
+            self._hosts[name.lower()] = host_of(converted)
+        elif table == "rewrite":
+            self._rewrite[name] = converted
         elif key == "masked":
             self._masked |= converted
         elif key == "keep_size":

@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from homeport.gitlab.host import Host
+
 SECRET_WORDS = ("TOKEN", "PASSWORD", "SECRET", "PRIVATE_KEY")
 
 
@@ -36,6 +38,12 @@ class TagRuns(StrEnum):
     SHELL = "shell"
     CONTAINER = "container"
     NOT_RUN = "not-run"
+
+
+class VariablesFrom(StrEnum):
+    """GITLAB: the project's and its groups' CI/CD variables are read from the server's API."""
+
+    GITLAB = "gitlab"
 
 
 class TagRule(Struct, frozen=True, kw_only=True):
@@ -76,7 +84,10 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     `concurrency` is the number of jobs at once, `keep_runs` a count of runs and `keep_size` bytes,
     both per repository. `pull_policy` empty leaves the job's own. `engine` is an address
-    (`unix:///path`, `tcp://host:port`); None is to look for one. `origin` names, for every dotted
+    (`unix:///path`, `tcp://host:port`); None is to look for one. `ca` is the path of a PEM file
+    of certificates to trust for every server, `hosts` are servers by `host` or `host:port` (lower
+    case), `rewrite` maps prefixes of addresses to URLs or absolute paths (`gitlab/rewrite.py`): all
+    three, like `variables_from`, are only ever the user's own. `origin` names, for every dotted
     key that was set, the place that set it: `file:line`, an environment variable or a flag.
     """
 
@@ -93,6 +104,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     variables: Mapping[str, SettingsVariable] = {}
     tags: Mapping[str, TagRule] = {}
     container: ContainerSettings = ContainerSettings()
+    ca: str | None = None
+    hosts: Mapping[str, Host] = {}
+    rewrite: Mapping[str, str] = {}
+    variables_from: VariablesFrom | None = None
     origin: Mapping[str, str] = {}
 
     def masks(self, name: str) -> bool:

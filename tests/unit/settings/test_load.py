@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from homeport.errors import UsageError
+from homeport.gitlab.host import Host
 from homeport.settings.load import load_settings
 from homeport.settings.model import (
     ContainerSettings,
@@ -113,6 +114,22 @@ def test_the_user_grants_a_container_more(place: Place) -> None:
     )
 
 
+def test_the_user_names_servers_and_where_addresses_lead(place: Place) -> None:
+    place.user(
+        'ca = "/etc/ca.pem"\nvariables_from = "gitlab"\n'
+        '[hosts."GitLab.corp:8443"]\ntoken_env = "T"\nca = "/c"\n'
+        'api_url = "https://gitlab.corp/x/api/v4/"\n'
+        '[rewrite]\n"gitlab.com/a" = "/srv/a"\n"https://x.org" = "http://mirror.corp/x"\n'
+    )
+    settings = place.load({"HOMEPORT_CA": "/own.pem"})
+    assert (settings.ca, settings.variables_from) == ("/own.pem", "gitlab")
+    api_url = "https://gitlab.corp/x/api/v4"
+    assert settings.hosts == {
+        "gitlab.corp:8443": Host(token_env="T", ca="/c", api_url=api_url)  # noqa: S106 - a name
+    }
+    assert settings.rewrite == {"gitlab.com/a": "/srv/a", "https://x.org": "http://mirror.corp/x"}
+
+
 RESERVED = {
     "pass_env": 'pass_env = ["AWS_SECRET_ACCESS_KEY"]',
     "engine": 'engine = "tcp://203.0.113.5:2375"',
@@ -122,6 +139,10 @@ RESERVED = {
     "container.devices": '[container]\ndevices = ["/dev/sda"]',
     "container.volumes": '[container]\nvolumes = ["/:/host"]',
     "container.ssh_agent": "container.ssh_agent = true",
+    "ca": 'ca = "/tmp/evil.pem"',
+    "variables_from": 'variables_from = "gitlab"',
+    "hosts.gitlab.corp": '[hosts]\n"gitlab.corp" = { token_env = "AWS_SECRET_ACCESS_KEY" }',
+    "rewrite.https://gitlab.com": '[rewrite]\n"https://gitlab.com" = "/etc"',
     "executor to shell": 'executor = "shell"',
     "tags.docker to shell": '[tags]\ndocker = "shell"',
 }
