@@ -4,9 +4,10 @@ BIN := .venv/bin
 PYTEST := $(BIN)/pytest
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt
 SETUP := pyproject.toml constraints.txt
+VECTORS ?= tests/vectors
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test check conformance fuzz format bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-14s %s\n' "$$name" "$$text"; done
@@ -26,6 +27,9 @@ check: .venv/.dev ## format, lint, types, import directions and unit tests
 	$(BIN)/mypy benchmarks
 	$(BIN)/lint-imports
 	$(PYTEST) -q -n auto tests/unit
+
+conformance: .venv/.dev ## put test vectors to the code: VECTORS=DIR, by default tests/vectors
+	@PYTHONPATH=tests $(BIN)/python -m conformance "$(VECTORS)"
 
 format: .venv/.dev ## format the code and repair what ruff can
 	$(BIN)/ruff check --fix --quiet || true

@@ -1,15 +1,9 @@
-import json
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from homeport.pipeline.conditions.clauses import check_rule
 from homeport.pipeline.model.config import Changes, Exists, Rule
 from homeport.pipeline.model.trigger import AllChanged, Unresolved
 
-VECTORS = Path(__file__).parents[3] / "vectors" / "changes.jsonl"
-CASES = [json.loads(line) for line in VECTORS.read_text().splitlines()]
 INVALID = Unresolved("rules:changes:compare_to is not a valid ref")
 
 
@@ -29,45 +23,6 @@ class Tree:
 
     def files(self, project: str | None, ref: str | None) -> tuple[str, ...] | Unresolved:
         return self._files if (project, ref) == (None, None) else Unresolved(f"{project}@{ref}")
-
-
-# What the vectors' small history comes to: the files that differ from the merge base with a ref.
-HISTORY: dict[tuple[str, str], tuple[str, ...]] = {
-    ("feature_1", "master"): ("file1.txt", "file2.txt"),
-    ("feature_2", "master"): ("file1.txt", "file2.txt"),
-    ("feature_2", "feature_1"): ("file2.txt",),
-    ("feature_1", "tag_1"): ("file2.txt",),
-    ("feature_2", "tag_1"): ("file2.txt",),
-}
-
-
-def facts_of(given: dict[str, Any]) -> Tree:
-    if given["clause"] == "exists":
-        return Tree(files=tuple(given["files"]))
-    if "compare_to" in given:
-        ref = given["pipeline_ref"]
-        return Tree(changed={base: files for (head, base), files in HISTORY.items() if head == ref})
-    changed = given["changed_files"]
-    return Tree(changed={None: AllChanged("no diff") if changed is None else tuple(changed)})
-
-
-@pytest.mark.parametrize("case", CASES, ids=[case["case"] for case in CASES])
-def test_gitlab_s_vectors(case: dict[str, Any]) -> None:
-    given = case["input"]
-    paths = tuple(given["paths"])
-    if given["clause"] == "changes":
-        rule = Rule(changes=Changes(paths=paths, compare_to=given.get("compare_to")))
-    else:
-        rule = Rule(exists=Exists(paths=paths))
-    limit = given.get("max_comparisons", 50_000)
-    result, checks = check_rule(
-        rule, given.get("variables", {}), facts_of(given), max_comparisons=limit
-    )
-    if "error" in case["expected"]:
-        assert result is None
-        assert [check.note for check in checks] == [case["expected"]["error"]]
-    else:
-        assert result is case["expected"]["satisfied"]
 
 
 TREE = ("README.md", "docs/a.md", "src/lib/x.py", "src/y.js")

@@ -1,7 +1,3 @@
-import json
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from homeport.errors import ExitCode
@@ -13,29 +9,6 @@ from homeport.pipeline.conditions.expression import (
     parse,
     variables_read,
 )
-
-VECTORS = Path(__file__).parents[3] / "vectors" / "expressions.jsonl"
-CASES = [json.loads(line) for line in VECTORS.read_text().splitlines()]
-
-
-def outcome(given: dict[str, Any], wanted: str) -> Any:
-    variables, inputs = given.get("variables", {}), given.get("inputs", {})
-    try:
-        expression = parse(given["expression"])
-        if wanted == "input_names":
-            return list(input_names(expression))
-        if wanted == "truthy":
-            return is_true(expression, variables, inputs)
-        return evaluate(expression, variables, inputs) if wanted == "value" else True
-    except ExpressionError:
-        return [] if wanted == "input_names" else False
-
-
-@pytest.mark.parametrize("case", CASES, ids=[case["input"]["expression"] for case in CASES])
-def test_gitlab_s_vectors(case: dict[str, Any]) -> None:
-    for wanted, value in case["expected"].items():
-        assert outcome(case["input"], wanted) == value
-
 
 VARIABLES = {"A": "abc", "EMPTY": "", "BLANK": "  ", "RE": "/^a.c$/", "BAD": "/(/", "SLASH": "a/b"}
 

@@ -1,8 +1,6 @@
 """`extends`: GitLab's vectors, its words, sharing, and what is unresolved without some includes."""
 
-import json
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,34 +10,9 @@ from homeport.pipeline.config.extends import resolve_extends
 from homeport.pipeline.document.load import load
 from homeport.pipeline.model.document import Map, span_of_key
 
-VECTORS = [
-    json.loads(line)
-    for line in (Path(__file__).parents[3] / "vectors/extends.jsonl").read_text().splitlines()
-]
-
 
 def parse(text: str) -> Map:
     return load(text.encode(), "ci.yml").content
-
-
-@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["case"])
-def test_vectors(vector: dict[str, Any]) -> None:
-    given, expected = vector["input"], vector["expected"]
-    config = parse(given.get("yaml") or json.dumps(given["config"]))
-    limit = given.get("max_nesting_levels", 10)
-    if "error_contains" in expected:
-        with pytest.raises(UsageError) as raised:
-            resolve_extends(config, max_nesting=limit)
-        message = raised.value.problems[0].message
-        assert expected["error_contains"] in message
-        assert message == expected.get("error", message)
-        return
-    merged, unresolved = resolve_extends(config, max_nesting=limit)
-    assert unresolved == {}
-    assert merged == expected.get("config", merged)
-    for name, attributes in expected.get("jobs", {}).items():
-        # The validated job folds null into an empty mapping.
-        assert {key: merged[name][key] or {} for key in attributes} == attributes
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """Where findings point, what values share, and how the work grows."""
 
-import json
-from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
@@ -12,13 +10,7 @@ from homeport.pipeline.config.checks import Checks
 from homeport.pipeline.config.compose import MAX_WARNINGS, compose
 from homeport.pipeline.config.cycle import find_cycle
 from homeport.pipeline.config.entry import Entry, Reader
-from homeport.pipeline.config.instances import Instances
 from homeport.pipeline.document.load import load
-from homeport.pipeline.model.config import Need
-
-VECTORS = Path(__file__).parents[3] / "vectors" / "matrix.jsonl"
-LINES = map(json.loads, VECTORS.read_text().splitlines())
-MATRIX = [case for case in LINES if "names" in case["expected"]]
 
 
 def places(text: str) -> list[tuple[str, str]]:
@@ -125,13 +117,6 @@ def test_instances_of_a_matrix_are_checked_one_by_one() -> None:
     assert [problem.message for problem in config.problems] == [
         "test job: undefined need: build: [win]"
     ]
-
-
-@pytest.mark.parametrize("case", MATRIX, ids=[case["case"] for case in MATRIX])
-def test_names_of_parallel_jobs(case: dict[str, Any]) -> None:
-    jobs = compose(case["input"]["jobs"]).jobs
-    names = [name for job in jobs.values() for name in Instances(jobs).expand(Need(job=job.name))]
-    assert names == case["expected"]["names"]
 
 
 def test_checks_without_jobs_find_nothing() -> None:

@@ -1,9 +1,6 @@
 """`!reference`: GitLab's vectors, sharing, and what is unresolved when includes are missing."""
 
-import json
 import time
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,29 +9,9 @@ from homeport.pipeline.document.load import load
 from homeport.pipeline.document.reference import resolve_references
 from homeport.pipeline.model.document import Map
 
-VECTORS = [
-    json.loads(line)
-    for line in (Path(__file__).parents[3] / "vectors/reference.jsonl").read_text().splitlines()
-]
-
 
 def parse(text: str) -> Map:
     return load(text.encode(), "ci.yml").content
-
-
-@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["case"])
-def test_vectors(vector: dict[str, Any]) -> None:
-    config, expected = parse(vector["input"]["yaml"]), vector["expected"]
-    if "error" in expected:
-        with pytest.raises(UsageError) as raised:
-            resolve_references(config)
-        (problem,) = raised.value.problems
-        assert problem.message == expected["error"]
-        assert problem.span is not None
-    else:
-        resolved, unresolved = resolve_references(config)
-        assert {key: resolved[key] for key in expected["includes"]} == expected["includes"]
-        assert unresolved == {}
 
 
 @pytest.mark.parametrize(

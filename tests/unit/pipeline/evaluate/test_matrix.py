@@ -1,52 +1,9 @@
 """Parallel jobs, by GitLab's own vectors."""
 
-import json
-from pathlib import Path
-from typing import Any
-
-import pytest
-
 from homeport.pipeline.config.compose import compose
-from homeport.pipeline.config.instances import interpolate, interpolate_needs
+from homeport.pipeline.config.instances import interpolate_needs
 from homeport.pipeline.evaluate.matrix import Expansion, instances
 from homeport.pipeline.model.config import Job, Need, Parallel
-
-VECTORS = Path(__file__).parents[3] / "vectors" / "matrix.jsonl"
-CASES: list[dict[str, Any]] = [json.loads(line) for line in VECTORS.read_text().splitlines()]
-JOB_CASES = [case for case in CASES if "jobs" in case["input"]]
-VALUE_CASES = [case for case in CASES if "value" in case["input"]]
-
-
-def test_every_vector_is_run() -> None:
-    assert len(JOB_CASES) + len(VALUE_CASES) == len(CASES)
-
-
-@pytest.mark.parametrize("case", JOB_CASES, ids=lambda case: case["case"])
-def test_jobs(case: dict[str, Any]) -> None:
-    config = compose({"stages": ["test"], **case["input"]["jobs"]})
-    expansion = Expansion(config.jobs)
-    expected = case["expected"]
-    if "names" in expected:
-        found = [instance.name for name in config.jobs for instance in expansion.of(name) or ()]
-        assert found == expected["names"]
-    for name, dependencies in expected.get("dependencies", {}).items():
-        job = config.jobs[name]
-        assert list(expansion.expand_names(job.dependencies or ())) == dependencies
-    for name, needs in expected.get("needs", {}).items():
-        job = config.jobs[name]
-        assert [
-            one.job
-            for need in job.needs or ()
-            if isinstance(need, Need)
-            for one in expansion.expand_need(need)
-        ] == needs
-
-
-@pytest.mark.parametrize("case", VALUE_CASES, ids=lambda case: str(case["input"]["value"]))
-def test_interpolation(case: dict[str, Any]) -> None:
-    value, errors = interpolate(case["input"]["value"], case["input"]["matrix"])
-    assert value == case["expected"]["value"]
-    assert list(errors) == case["expected"].get("errors", [])
 
 
 def test_instances_of_a_matrix_know_their_place() -> None:

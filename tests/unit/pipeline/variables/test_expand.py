@@ -1,7 +1,3 @@
-import json
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from homeport.pipeline.model.plan import ScopedVariable
@@ -12,71 +8,7 @@ from homeport.pipeline.variables.expand import (
     expand_all,
     expand_nested,
     references,
-    sort_variables,
 )
-
-VECTORS = Path(__file__).parents[3] / "vectors" / "expand.jsonl"
-CASES = [json.loads(line) for line in VECTORS.read_text().splitlines()]
-
-
-def scoped(given: list[dict[str, Any]]) -> list[ScopedVariable]:
-    return [ScopedVariable(**variable) for variable in given]
-
-
-def plain(variables: list[ScopedVariable]) -> list[dict[str, Any]]:
-    flags = ("raw", "masked", "file")
-    return [
-        {"key": variable.key, "value": variable.value}
-        | {flag: True for flag in flags if getattr(variable, flag)}
-        for variable in variables
-    ]
-
-
-def expand_text(given: dict[str, Any]) -> str:
-    variables = scoped(given["variables"])
-    files = {variable.key for variable in variables if variable.file}
-    masked = {variable.key for variable in variables if variable.masked}
-    return expand(
-        given["value"],
-        {variable.key: variable.value for variable in variables},
-        keep_undefined=given["mode"] == "expand_existing",
-        kept=() if given.get("expand_file_refs", True) else files,
-        refused=masked if given.get("fail_on_masked") else (),
-    )
-
-
-@pytest.mark.parametrize(
-    "case", CASES, ids=[f"{case['input']['mode']}: {case['case']}" for case in CASES]
-)
-def test_gitlab_s_vectors(case: dict[str, Any]) -> None:
-    given, expected = case["input"], case["expected"]
-    if "error_contains" in expected:
-        with pytest.raises(ExpansionError, match=expected["error_contains"]):
-            expand_text(given)
-    elif "value" in expected:
-        assert expand_text(given) == expected["value"]
-    elif given["mode"] == "sort":
-        if expected["errors"] is not None:
-            with pytest.raises(CycleError) as caught:
-                sort_variables(scoped(given["variables"]))
-            assert caught.value.problems[0].message == expected["errors"]
-        else:
-            order = [variable.key for variable in sort_variables(scoped(given["variables"]))]
-            assert order == expected["order"]
-    else:
-        found = plain(
-            expand_all(
-                scoped(given["variables"]),
-                keep_undefined=given.get("keep_undefined", False),
-                expand_file_refs=given.get("expand_file_refs", True),
-                expand_raw_refs=given.get("expand_raw_refs", True),
-            )
-        )
-        wanted = expected["variables"]
-        if given.get("order") == "any":
-            found.sort(key=lambda variable: variable["key"])
-            wanted = sorted(wanted, key=lambda variable: variable["key"])
-        assert found == wanted
 
 
 @pytest.mark.parametrize(
