@@ -15,7 +15,7 @@ from homeport.errors import MissingError
 from homeport.gitlab.address import Url
 from homeport.gitlab.proxy import Proxy
 
-CONNECT_TIMEOUT = 10.0
+CONNECT_TIMEOUT = 5.0
 """Seconds to reach one address of a server, at most."""
 
 
@@ -61,16 +61,32 @@ class Deadline:
             return
 
 
-def connect(url: Url, proxy: Proxy | None, deadline: Deadline) -> socket.socket:
-    """A TCP connection to the server, or to its proxy."""
+def connect(
+    url: Url,
+    proxy: Proxy | None,
+    deadline: Deadline,
+    *,
+    connect_timeout: float = CONNECT_TIMEOUT,
+    public: bool = False,
+) -> socket.socket:
+    """A TCP connection to the server, or to its proxy.
+
+    `public` refuses every address that is not of the public internet: the one that is connected to,
+    so that no name can stand for another address a moment later. A proxy looks names up itself;
+    then only an address written into the URL can be refused.
+    """
     host, port = (proxy.host, proxy.port) if proxy else (url.host, url.port)
+    if public and proxy:
+        _refuse_private(url, url.host)
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     failure: OSError = OSError("no address")
     for index, (family, kind, protocol, _, address) in enumerate(found):
+        if public and not proxy:
+            _refuse_private(url, str(address[0]))
         share = deadline.remaining() / (len(found) - index)
         sock = socket.socket(family, kind, protocol)
         try:
-            sock.settimeout(min(share, CONNECT_TIMEOUT))
+            sock.settimeout(min(share, connect_timeout))
             sock.connect(address)
         except OSError as error:
             sock.close()
@@ -82,6 +98,27 @@ def connect(url: Url, proxy: Proxy | None, deadline: Deadline) -> socket.socket:
             sock.settimeout(deadline.remaining())
             return sock
     raise failure
+
+
+def _refuse_private(url: Url, host: str) -> None:
+    """Raise for an address of this machine or of a private network (RFC 6890)."""
+    import ipaddress
+
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        if host != "localhost" and not host.endswith(".localhost"):
+            return
+        inside = True
+    else:
+        address = getattr(address, "ipv4_mapped", None) or address
+        inside = not address.is_global or address.is_multicast
+    if inside:
+        raise MissingError.of(
+            f"{url} is not read: {url.host} is an address of this machine or of a private network",
+            code="private-address",
+            hint=f'if you trust it, name it in your settings: [hosts."{url.authority}"]',
+        )
 
 
 def tunnel(sock: socket.socket, url: Url, proxy: Proxy) -> None:

@@ -13,14 +13,15 @@ from msgspec import Struct
 
 from homeport.errors import MissingError
 from homeport.gitlab.address import Url
-from homeport.gitlab.dial import Deadline, connect, encrypt, proxy_refusal, tunnel
+from homeport.gitlab.dial import CONNECT_TIMEOUT, Deadline, connect, encrypt, proxy_refusal, tunnel
 from homeport.gitlab.proxy import Proxy
 
 _CHUNK = 64 * 1024
 
 
 class Outgoing(Struct, frozen=True, kw_only=True):
-    """What is sent. `limit` bounds the answer's body in bytes; `authorities` are PEM files."""
+    """What is sent. `limit` bounds the answer's body in bytes; `authorities` are PEM files;
+    `public` forbids private addresses, `connect_timeout` is in seconds."""
 
     method: str
     url: Url
@@ -29,6 +30,8 @@ class Outgoing(Struct, frozen=True, kw_only=True):
     proxy: Proxy | None = None
     authorities: tuple[str, ...] = ()
     limit: int
+    public: bool = False
+    connect_timeout: float = CONNECT_TIMEOUT
 
 
 class Incoming(Struct, frozen=True, kw_only=True):
@@ -48,7 +51,13 @@ def exchange(outgoing: Outgoing, deadline: Deadline) -> Incoming:
     url = outgoing.url
     with contextlib.ExitStack() as stack:
         try:
-            sock = connect(url, outgoing.proxy, deadline)
+            sock = connect(
+                url,
+                outgoing.proxy,
+                deadline,
+                connect_timeout=outgoing.connect_timeout,
+                public=outgoing.public,
+            )
             # The last one in the stack is what closes; TLS takes the plain socket over.
             stack.callback(sock.close)
             stack.enter_context(deadline.enforced(sock))

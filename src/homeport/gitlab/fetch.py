@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from homeport.gitlab.exchange import Incoming
 
 MAX_REDIRECTS = 5
+CONNECT_TIMEOUT = 5.0
 TIMEOUT = 30.0
 """Seconds for one request, all its redirects included."""
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
@@ -42,7 +43,8 @@ class Response(Struct, frozen=True, kw_only=True):
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """What is asked next; `credential` are the headers that only this server may see."""
+    """What is asked next; `credential` are the headers that only this server may see, `public`
+    forbids private addresses."""
 
     method: str
     url: Url
@@ -50,6 +52,7 @@ class Request(Struct, frozen=True, kw_only=True):
     body: bytes | None
     credential: Mapping[str, str]
     limit: int
+    public: bool = False
 
 
 class Fetcher:
@@ -57,6 +60,7 @@ class Fetcher:
 
     `hosts` and `ca` are the settings of these names, `env` is the environment: proxies, CA, tokens,
     netrc. `named` are hosts that the user wrote on the command line, who get `GITLAB_TOKEN`.
+    `connect_timeout` are the seconds to reach one address.
     A Fetcher may be used from several threads.
     """
 
@@ -67,8 +71,10 @@ class Fetcher:
         ca: str | None,
         env: Mapping[str, str],
         named: Collection[str] = (),
+        connect_timeout: float = CONNECT_TIMEOUT,
     ) -> None:
         self.credentials = Credentials(hosts, env, named=named)
+        self._connect_timeout = connect_timeout
         self._ca = ca
         self._env = env
 
@@ -94,11 +100,16 @@ class Fetcher:
         headers: Mapping[str, str] = {},
         timeout: float = TIMEOUT,
         api: bool = False,
+        public: bool = False,
     ) -> Response:
         """GET; any status is an answer. `limit` is in bytes of body, `timeout` in seconds for all
         of it. Raises `MissingError` for a server that cannot be reached or trusted, and for an
-        answer that is too large or leads too far. `api` is whether GitLab's API is asked."""
-        return self._request("GET", url, None, headers, limit=limit, timeout=timeout, api=api)
+        answer that is too large or leads too far. `api` is whether GitLab's API is asked;
+        `public` whether an address of this machine or of a private network, here or behind a
+        redirect, is refused (but for the hosts of the settings)."""
+        return self._request(
+            "GET", url, None, headers, limit=limit, timeout=timeout, api=api, public=public
+        )
 
     def post(
         self,
@@ -123,6 +134,7 @@ class Fetcher:
         limit: int,
         timeout: float,
         api: bool,
+        public: bool = False,
     ) -> Response:
         from homeport.gitlab.dial import Deadline
 
@@ -132,7 +144,13 @@ class Fetcher:
         if api and not credential:
             credential = self.credentials.ask_helpers(url, api=True)
         request = Request(
-            method=method, url=url, headers=headers, body=body, credential=credential, limit=limit
+            method=method,
+            url=url,
+            headers=headers,
+            body=body,
+            credential=credential,
+            limit=limit,
+            public=public,
         )
         response = self._follow(request, deadline)
         if response.status == 401 and not api and not credential:
@@ -172,6 +190,8 @@ class Fetcher:
             proxy=choose_proxy(url, self._env),
             authorities=tuple(path for path in found if path),
             limit=request.limit,
+            public=request.public and entry is None,
+            connect_timeout=self._connect_timeout,
         )
         return exchange(outgoing, deadline)
 

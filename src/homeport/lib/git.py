@@ -64,7 +64,9 @@ _CANARY = "homeport.canary"
 
 
 class GitError(HomeportError):
-    """git refused or failed; the message is git's own last complaint."""
+    """git refused or failed; the message is git's own last complaint, `said` all of its words."""
+
+    said: str = ""
 
 
 class Git:
@@ -93,7 +95,9 @@ class Git:
         """
         code, out, err = self._call(args, input, env, timeout, config)
         if code != 0:
-            raise GitError.of(_complaint(args, err, code), code="git")
+            error = GitError.of(_complaint(args, err, code), code="git")
+            error.said = _without_userinfo(err.decode("utf-8", "replace"))
+            raise error
         return out
 
     def try_run(
@@ -268,5 +272,9 @@ def _complaint(args: tuple[str, ...], err: bytes, code: int) -> str:
     lines = [line.strip() for line in err.decode("utf-8", "replace").splitlines() if line.strip()]
     named = [line for line in lines if line.startswith(("fatal:", "error:"))]
     last = (named or lines or [f"exit status {code}"])[-1]
+    return f"git {args[0]}: {_without_userinfo(last)}"
+
+
+def _without_userinfo(text: str) -> str:
     # Userinfo of a URL is a credential more often than a name.
-    return f"git {args[0]}: " + re.sub(r"://[^/\s'\"]*@", "://", last)
+    return re.sub(r"://[^/\s'\"]*@", "://", text)
