@@ -23,6 +23,9 @@ EXAMPLES = """\
   homeport run --json | jq -c 'select(.event == "job_finished")'
 """
 
+_LAST_SECONDS = 1.5
+"""For what is left to do after a second Ctrl-C."""
+
 
 def add_command(commands: Commands) -> None:
     parser = add_parser(
@@ -138,20 +141,30 @@ def _run(evaluation: "Evaluation", args: argparse.Namespace) -> int:
 
 
 def _stop_on_signals() -> "Stop":
-    """A request to stop that the first Ctrl-C or SIGTERM makes; the second one interrupts."""
+    """A request to stop that the first Ctrl-C, SIGTERM or SIGHUP makes; the second one makes it
+    urgent, and ends this process if what is left to do takes long."""
     import signal
 
+    from homeport.errors import ExitCode
     from homeport.pipeline.execute.api import Stop
 
     stop = Stop()
 
     def ask(number: int, _frame: object) -> None:
-        if stop.reason is not None:
+        word = "interrupted" if number == signal.SIGINT else "terminated"
+        if stop.killed or (stop.reason is None and not stop.is_watched):
             raise KeyboardInterrupt
-        stop.request("interrupted" if number == signal.SIGINT else "terminated")
+        if stop.reason is None:
+            stop.request(word)
+            return
+        # Not a thread: one cannot be started safely in a signal handler.
+        signal.signal(signal.SIGALRM, lambda *_: os._exit(ExitCode.INTERRUPTED))
+        signal.setitimer(signal.ITIMER_REAL, _LAST_SECONDS)
+        stop.kill(word)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, ask)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and a shell's & leave it
+            signal.signal(number, ask)
     return stop
 
 

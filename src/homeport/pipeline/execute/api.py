@@ -18,12 +18,14 @@ from homeport.pipeline.model.event import FailureReason, Status
 class Stop:
     """A request to end, set once by Ctrl-C, a timeout or auto_cancel; executors must heed it.
 
-    `subscribe` registers a callback that runs when (or at once if) the request comes and returns
-    a function that unregisters it.
+    It may become more urgent once (`kill`, by a second Ctrl-C): then nothing may be waited for, no
+    grace and no after_script. `subscribe` registers a callback that runs when (or at once if) the
+    request comes, and again when it becomes urgent, and returns a function that unregisters it.
     """
 
     def __init__(self) -> None:
         self._reason: str | None = None
+        self.killed = False
         self._callbacks: list[Callable[[], None]] = []
 
     @property
@@ -36,6 +38,20 @@ class Stop:
             self._reason = reason
             for callback in tuple(self._callbacks):
                 callback()
+
+    def kill(self, reason: str) -> None:
+        """Make the request urgent, and make it if it was not made yet."""
+        self.killed = True
+        if self._reason is None:
+            self.request(reason)
+            return
+        for callback in tuple(self._callbacks):
+            callback()
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether anybody would learn of a request."""
+        return bool(self._callbacks)
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         self._callbacks.append(callback)
@@ -165,8 +181,11 @@ class Executor(Protocol):
         """
         ...
 
-    def open(self, spec: JobSpec, note: Callable[[str], None]) -> Session:
-        """Prepare the place (pull the image, create the container); `note` tells the user."""
+    def open(self, spec: JobSpec, note: Callable[[str], None], stop: Stop | None = None) -> Session:
+        """Prepare the place (pull the image, create the container); `note` tells the user.
+
+        Raises `ExecutorError` soon when `stop` is requested meanwhile.
+        """
         ...
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ import re
 import threading
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -37,6 +37,7 @@ from homeport.pipeline.model.event import FailureReason
 
 RUN_LABEL = "homeport.run"
 JOB_LABEL = "homeport.job"
+STATE_LABEL = "homeport.state"
 _SHELL = (
     "exec 2>&1; for s in /usr/local/bin/bash /usr/bin/bash /bin/bash; do "
     "[ -x $s ] && exec $s; done; exec sh"
@@ -71,9 +72,17 @@ class ContainerExecutor:
     """`execute.api.Executor` on a container engine, for one run. It does not close the engine."""
 
     def __init__(
-        self, engine: Engine, access: HostAccess = NO_ACCESS, grace: float = _GRACE
+        self,
+        engine: Engine,
+        access: HostAccess = NO_ACCESS,
+        grace: float = _GRACE,
+        *,
+        state: str = "",
     ) -> None:
+        """`state` says whose the containers are: an engine may serve many users and machines."""
         self._engine = engine
+        self._state = state
+        self._lost = threading.Event()  # set when the engine did not answer any more
         self._access = access
         self._grace = grace
         self._images = Images(engine)
@@ -84,14 +93,16 @@ class ContainerExecutor:
         del run, job, attempt  # each session has a file system of its own
         return container_project_dir(project_path)
 
-    def open(self, spec: JobSpec, note: Callable[[str], None]) -> Session:
+    def open(self, spec: JobSpec, note: Callable[[str], None], stop: Stop | None = None) -> Session:
         image = spec.image
         if image is None:
             raise ExecutorError(f"job {spec.job} has no image to make a container of")
         project_dir = container_project_dir(spec.project_path)
         self._runs.add(spec.run)
         try:
-            self._images.ensure(image.name, image.docker_platform, spec.pull_policy, note)
+            self._images.ensure(
+                image.name, image.docker_platform, spec.pull_policy, note, stop or Stop()
+            )
             container = self._engine.create(
                 ContainerSpec(
                     image=image.name,
@@ -103,7 +114,11 @@ class ContainerExecutor:
                     user=image.docker_user,
                     platform=image.docker_platform,
                     stdin=True,
-                    labels={RUN_LABEL: spec.run, JOB_LABEL: spec.job},
+                    labels={
+                        RUN_LABEL: spec.run,
+                        JOB_LABEL: spec.job,
+                        STATE_LABEL: self._state,
+                    },
                     privileged=self._access.privileged,
                     devices=self._access.devices,
                     volumes=self._access.volumes,
@@ -114,11 +129,34 @@ class ContainerExecutor:
                 f"cannot create a container of image {image.name}: {error}"
             ) from error
         return ContainerSession(
-            self._engine, container, spec=spec, packs=self._packs, grace=self._grace
+            self._engine,
+            container,
+            spec=spec,
+            packs=self._packs,
+            grace=self._grace,
+            lost=self._lost,
         )
+
+    def remove_orphans(self, live: Callable[[], Iterable[str]]) -> None:
+        """Remove the containers of runs that were killed; `live` names those that go on.
+
+        It is asked after the engine, so that no run that begins meanwhile is taken for dead.
+        """
+        mine = {STATE_LABEL: self._state}
+        try:
+            orphans = set(self._engine.containers(mine))
+            for run in live() if orphans else ():
+                orphans -= set(self._engine.containers({**mine, RUN_LABEL: run}))
+            for container in orphans:
+                self._engine.remove(container)
+        except EngineError:
+            # Whatever is wrong with the engine, the first job will tell.
+            return
 
     def close(self) -> None:
         self._packs.close()
+        if self._lost.is_set():
+            return
         for run in tuple(self._runs):
             try:
                 for container in self._engine.containers({RUN_LABEL: run}):
@@ -132,9 +170,17 @@ class ContainerSession:
     """`execute.api.Session`: one container, for one attempt of one job."""
 
     def __init__(
-        self, engine: Engine, container: str, *, spec: JobSpec, packs: RepositoryPacks, grace: float
+        self,
+        engine: Engine,
+        container: str,
+        *,
+        spec: JobSpec,
+        packs: RepositoryPacks,
+        grace: float,
+        lost: threading.Event,
     ) -> None:
         self._engine = engine
+        self._lost = lost
         self._container = container
         self._spec = spec
         self._image = spec.image.name if spec.image is not None else ""
@@ -171,6 +217,8 @@ class ContainerSession:
     def run(self, script: str, sink: Sink, stop: Stop) -> Exit:
         if stop.reason is not None:
             return _ended(None, stop)
+        if self._lost.is_set():
+            raise ExecutorError("the container engine does not answer any more")
         stream: Stream | None = None
         code: int | None = None
         try:
@@ -203,6 +251,8 @@ class ContainerSession:
         if self._closed:
             return
         self._closed = True
+        if self._lost.is_set():
+            return
         try:
             self._engine.remove(self._container)
         except EngineError:
@@ -228,7 +278,7 @@ class ContainerSession:
     def _follow(self, stream: Stream, sink: Sink, stop: Stop) -> int | None:
         """Deliver the output until the container ends; its exit code."""
         ending = _Ending(self._engine, self._container, stream, self._grace)
-        unsubscribe = stop.subscribe(ending.begin)
+        unsubscribe = stop.subscribe(lambda: ending.begin(at_once=stop.killed))
         try:
             stream.read(sink)
             return None if ending.gave_up else self._engine.wait(self._container)
@@ -239,13 +289,18 @@ class ContainerSession:
         finally:
             unsubscribe()
             ending.finish()
+            if ending.gave_up:
+                self._lost.set()
 
     def _failed(self, what: str, error: EngineError) -> ExecutorError:
         return ExecutorError(f"{what} the container of image {self._image}: {error}")
 
 
 class _Ending:
-    """Ends a container on request: asks, waits, kills, and lets go of an engine that is gone."""
+    """Ends a container on request: asks, waits, kills, and lets go of an engine that is gone.
+
+    Each call has a thread of its own, since an engine that hangs answers none.
+    """
 
     def __init__(self, engine: Engine, container: str, stream: Stream, grace: float) -> None:
         self._engine = engine
@@ -256,11 +311,12 @@ class _Ending:
         self._thread: threading.Thread | None = None
         self.gave_up = False
 
-    def begin(self) -> None:
+    def begin(self, *, at_once: bool) -> None:
         """Start to end it and return at once: the caller may be a signal handler."""
+        if at_once:
+            _apart(self.kill)
         if self._thread is None:
-            self._thread = threading.Thread(target=self._end, daemon=True)
-            self._thread.start()
+            self._thread = _apart(self._end)
 
     def kill(self) -> None:
         self._try(lambda: self._engine.kill(self._container, "SIGKILL"))
@@ -271,14 +327,17 @@ class _Ending:
             self._thread.join()
 
     def _end(self) -> None:
-        self._try(lambda: self._engine.execute(self._container, _TERMINATE, "0"))
-        self._try(lambda: self._engine.kill(self._container, "SIGTERM"))
+        _apart(self._ask)
         if self._done.wait(self._grace):
             return
-        self.kill()
+        _apart(self.kill)
         if not self._done.wait(_PATIENCE):
             self.gave_up = True
             self._stream.close()
+
+    def _ask(self) -> None:
+        self._try(lambda: self._engine.execute(self._container, _TERMINATE, "0"))
+        self._try(lambda: self._engine.kill(self._container, "SIGTERM"))
 
     def _try(self, step: Callable[[], None]) -> None:
         try:
@@ -286,6 +345,12 @@ class _Ending:
         except EngineError:
             # It may have ended by itself; if not, the next step is stronger.
             return
+
+
+def _apart(step: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=step, daemon=True)
+    thread.start()
+    return thread
 
 
 def container_name(spec: JobSpec) -> str:

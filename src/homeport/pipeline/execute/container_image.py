@@ -5,9 +5,10 @@ Source: GitLab Runner, docs/executors/docker.md, "Configure how runners pull ima
 
 import threading
 from collections.abc import Callable, Sequence
+from queue import SimpleQueue
 
 from homeport.engine.api import Engine, EngineError, ImageInfo
-from homeport.pipeline.execute.api import ExecutorError
+from homeport.pipeline.execute.api import ExecutorError, Stop
 
 Note = Callable[[str], None]
 
@@ -22,29 +23,41 @@ class Images:
         self._used: dict[tuple[str, str | None], ImageInfo] = {}
 
     def ensure(
-        self, reference: str, platform: str | None, policies: Sequence[str], note: Note
+        self,
+        reference: str,
+        platform: str | None,
+        policies: Sequence[str],
+        note: Note,
+        stop: Stop | None = None,
     ) -> ImageInfo:
         """The image, pulled if the policies say so, tried in their order.
 
-        Raises `ExecutorError` with the reason of the last policy that failed.
+        Raises `ExecutorError` with the reason of the last policy that failed, or soon after `stop`
+        was requested.
         """
+        stop = stop or Stop()
         key = (reference, platform)
         with self._lock:
             lock = self._locks.setdefault(key, threading.Lock())
         with lock:
             if key not in self._used:
-                self._used[key] = self._find(reference, platform, policies, note)
+                self._used[key] = self._find(reference, platform, policies, note, stop)
             return self._used[key]
 
     def _find(
-        self, reference: str, platform: str | None, policies: Sequence[str], note: Note
+        self,
+        reference: str,
+        platform: str | None,
+        policies: Sequence[str],
+        note: Note,
+        stop: Stop,
     ) -> ImageInfo:
         last = ""
         for number, policy in enumerate(policies, 1):
             if number > 1:
                 note(f'Attempt #{number}: Trying "{policy}" pull policy')
             try:
-                image = self._by_policy(reference, platform, policy, note)
+                image = self._by_policy(reference, platform, policy, note, stop)
             except EngineError as error:
                 last = str(error)
                 note(f'Failed to pull image with policy "{policy}": {last}')
@@ -57,7 +70,7 @@ class Images:
         )
 
     def _by_policy(
-        self, reference: str, platform: str | None, policy: str, note: Note
+        self, reference: str, platform: str | None, policy: str, note: Note, stop: Stop
     ) -> ImageInfo:
         present = self._engine.image(reference)
         if present is not None and not _is_for(present, platform):
@@ -69,11 +82,39 @@ class Images:
         if policy == "never":
             raise EngineError.of(f"No such image: {reference}", code="image-missing")
         note(f"Pulling docker image {reference}{f' for platform {platform}' if platform else ''}")
-        self._engine.pull(reference, platform, note)
+        self._pull(reference, platform, note, stop)
         pulled = self._engine.image(reference)
         if pulled is None:
             raise EngineError.of(f"No such image after its pull: {reference}", code="image-missing")
         return pulled
+
+    def _pull(self, reference: str, platform: str | None, note: Note, stop: Stop) -> None:
+        """Pull on a thread of its own, which is left behind when somebody wants us to stop.
+
+        The engine's connection ends with the run, and with it the pull.
+        """
+        told: SimpleQueue[str | EngineError | None] = SimpleQueue()
+
+        def pull() -> None:
+            try:
+                self._engine.pull(reference, platform, told.put)
+            except EngineError as error:
+                told.put(error)
+            else:
+                told.put(None)
+
+        unsubscribe = stop.subscribe(lambda: told.put(None))
+        try:
+            if stop.reason is None:
+                threading.Thread(target=pull, daemon=True).start()
+            while (message := told.get()) is not None:
+                if isinstance(message, EngineError):
+                    raise message
+                note(message)
+        finally:
+            unsubscribe()
+        if stop.reason is not None:
+            raise ExecutorError(f"image {reference} was not pulled: {stop.reason}")
 
 
 def _is_for(image: ImageInfo, platform: str | None) -> bool:

@@ -1,5 +1,6 @@
 """The executors of one run, made from the settings; the engine is found before anything runs."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -8,6 +9,7 @@ from typing import Self
 from homeport.engine.api import Engine, EngineError
 from homeport.pipeline.execute.api import Executor
 from homeport.pipeline.execute.shell import ShellExecutor
+from homeport.pipeline.execute.state import live_runs
 from homeport.pipeline.model.plan import JobPlan, Plan, Runs
 from homeport.settings.model import Settings, ShellChoice
 
@@ -22,7 +24,10 @@ class Executors:
         self._made: dict[Runs, Executor] = {}
 
     def prepare(self, builds: Path) -> None:
-        """Make the executors; `builds` is the folder for workspaces on this machine."""
+        """Make the executors; `builds` is the run's folder for workspaces on this machine.
+
+        Containers of runs of the same state that were killed are removed.
+        """
         shell = self._settings.shell
         self._made[Runs.SHELL] = ShellExecutor(
             builds,
@@ -39,7 +44,12 @@ class Executors:
                 devices=granted.devices,
                 volumes=granted.volumes,
             )
-            self._made[Runs.CONTAINER] = ContainerExecutor(self._engine, access)
+            state = builds.parents[1]
+            containers = ContainerExecutor(
+                self._engine, access, state=f"{os.uname().nodename}:{state}"
+            )
+            containers.remove_orphans(lambda: live_runs(state))
+            self._made[Runs.CONTAINER] = containers
 
     def of(self, job: JobPlan) -> Executor:
         return self._made[job.runs]

@@ -71,7 +71,7 @@ class JobRunner:
     def run(self, job: JobPlan, attempt: int, stop: Stop) -> JobResult:
         """Run one attempt (counted from 1) to its end and remember the result.
 
-        A failure of the place is a result, too; only a state that cannot be written raises.
+        A failure of the place, or of the disk, is a result, too.
         """
         began = self._clock()
         log = self._run.log_path(job.name, attempt)
@@ -84,7 +84,11 @@ class JobRunner:
             duration=max(0.0, self._clock() - began),
             log=str(log) if log.exists() else None,
         )
-        self._handover.remember(job.name, result)
+        try:
+            self._handover.remember(job.name, result)
+        except HomeportError as error:
+            failed = _broken(error, Redactor(self._secrets))
+            result = structs.replace(failed, duration=result.duration, log=result.log)
         return result
 
     def _prepare(self, job: JobPlan, attempt: int, stop: Stop, log: Path) -> JobResult:
@@ -104,19 +108,23 @@ class JobRunner:
             result = self._work(
                 job,
                 environment=environment,
-                session=executor.open(spec, output.note),
+                session=executor.open(spec, output.note, stop),
                 artifacts=needed.artifacts,
                 output=output,
                 stop=stop,
             )
+            output.close()
         except (HomeportError, ExecutorError, OSError) as error:
             result = _broken(error, redactor)
-            if output is not None:
-                with suppress(OSError):
+            if stop.reason is not None:
+                result = JobResult(status=Status.CANCELED, message=stop.reason)
+            elif output is not None:
+                with suppress(OSError, ValueError):  # ValueError: the log is closed already
                     output.note(f"ERROR: {result.message}", warning=True)
         finally:
             if output is not None:
-                output.close()
+                with suppress(OSError):
+                    output.close()
         if job.coverage is not None and log.exists():
             result = structs.replace(result, coverage=find_coverage(job.coverage, log))
         return result
@@ -200,7 +208,7 @@ def _broken(error: Exception, redactor: Redactor) -> JobResult:
     if isinstance(error, ExecutorError):
         failure = error.failure
     text = (
-        f"{error.filename or 'the log'}: {error.strerror}"
+        f"cannot write {error.filename or 'the log'}: {error.strerror}"
         if isinstance(error, OSError)
         else str(error)
     )

@@ -57,7 +57,8 @@ def run_plan(
 
     Every job of the plan has exactly one `JobFinished`. Status manual there is a job nobody
     played, and created one that waits for such a job. Events are emitted on the calling thread,
-    which is the only one that may get `KeyboardInterrupt`: the first is a request to stop.
+    which is the only one that may get `KeyboardInterrupt`: the first is a request to stop, the
+    second makes it urgent, the third is raised.
     """
     run = _Run(
         plan=plan,
@@ -117,16 +118,24 @@ class _Run:
         self._emit(RunStarted(
             time=0.0, run=self._run_id, at=self._now(), jobs=names, ref=plan.ref, sha=plan.sha,
         ))  # fmt: skip
-        unsubscribe = self._stop.subscribe(lambda: self._inbox.put(None))
+        unsubscribe = self._stop.subscribe(self._notice)
         try:
             self._follow(names)
             while self._advance():
                 self._wait()
         finally:
             unsubscribe()
-            self._jobs_stop.request("the run has ended")
+            # Only an error or an interrupt gets here before the last job has reported.
+            self._jobs_stop.kill("the run has ended")
             self._workers.close()
         return self._finish()
+
+    def _notice(self) -> None:
+        """Somebody wants us to stop; this may be called in a signal handler."""
+        self._inbox.put(None)
+        if self._stop.killed:
+            # Not later: the calling thread may hang in a write that nobody reads.
+            self._jobs_stop.kill(self._stop.reason or "killed")
 
     def _advance(self) -> bool:
         """Start what can be started; whether there is anything left to wait for."""
@@ -153,8 +162,10 @@ class _Run:
         except Empty:
             return
         except KeyboardInterrupt:
-            if self._stop.reason is not None:
+            if self._stop.killed:
                 raise
+            if self._stop.reason is not None:
+                self._stop.kill("interrupted")
             self._stop.request("interrupted")
             return
         if message is not None:

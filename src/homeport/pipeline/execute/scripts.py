@@ -45,7 +45,7 @@ class ScriptRunner:
         """The result as far as the scripts decide it."""
         result = self._script(stop)
         if self._job.after_script:
-            result = self._after_script(result)
+            result = self._after_script(result, stop)
         return result
 
     def _script(self, stop: Stop) -> JobResult:
@@ -71,16 +71,19 @@ class ScriptRunner:
             message=ended.message,
         )
 
-    def _after_script(self, result: JobResult) -> JobResult:
+    def _after_script(self, result: JobResult, stop: Stop) -> JobResult:
         """Run it whatever became of the job, also when that was stopped.
 
-        It has time of its own; a stop that comes while it runs does not end it, as on GitLab.
+        It has time of its own; a stop that comes while it runs does not end it, as on GitLab. An
+        urgent one does, and lets it not even begin.
         """
+        if stop.killed:
+            return result
         self._output.note("Running after_script")
         script = self._text(self._job.after_script, status=result.status)
         limit = self._limit("RUNNER_AFTER_SCRIPT_TIMEOUT", AFTER_SCRIPT_TIMEOUT)
         try:
-            ended, expired = self._within(script, limit, Stop())
+            ended, expired = self._within(script, limit, stop, urgent=True)
         except ExecutorError as error:
             ended, expired = Exit(code=None, message=str(error)), False
         if ended.code == 0 and not expired:
@@ -105,10 +108,22 @@ class ScriptRunner:
             message=f"after_script failed: {failed}",
         )
 
-    def _within(self, script: str, seconds: float, outer: Stop) -> tuple[Exit, bool]:
-        """Run a script; whether it was ended because its time was over."""
+    def _within(
+        self, script: str, seconds: float, outer: Stop, *, urgent: bool = False
+    ) -> tuple[Exit, bool]:
+        """Run a script, whether it was ended because its time was over.
+
+        `urgent` lets only an urgent request of `outer` end it.
+        """
         own = Stop()
-        unsubscribe = outer.subscribe(lambda: own.request(outer.reason or "canceled"))
+
+        def heed() -> None:
+            if outer.killed:
+                own.kill(outer.reason or "killed")
+            elif not urgent:
+                own.request(outer.reason or "canceled")
+
+        unsubscribe = outer.subscribe(heed)
         timer = Timer(seconds, own.request, (_EXPIRED,))
         timer.daemon = True
         timer.start()
@@ -118,7 +133,7 @@ class ScriptRunner:
             timer.cancel()
             unsubscribe()
         self._output.end_part()
-        return ended, ended.code is None and own.reason == _EXPIRED and outer.reason is None
+        return ended, ended.code is None and own.reason == _EXPIRED
 
     def _text(self, commands: Sequence[str], status: Status | None = None) -> str:
         on = self._environment.is_on

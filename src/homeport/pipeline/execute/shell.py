@@ -31,7 +31,8 @@ from homeport.pipeline.model.event import FailureReason
 
 _KEPT = frozenset({"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TMPDIR"})
 _PATH = "/usr/local/bin:/usr/bin:/bin"
-_MARK = "HOMEPORT_SESSION"
+MARK = "HOMEPORT_SESSION"
+"""The variable by which all processes of a job are found: the folder of its session."""
 _GRACE = 2.0
 
 
@@ -65,16 +66,16 @@ class ShellExecutor:
         parts = [part for part in project_path.split("/") if part not in ("", ".", "..")]
         return f"{self._builds}/{slot}/{'/'.join(parts) or 'project'}"
 
-    def open(self, spec: JobSpec, note: Callable[[str], None]) -> Session:
-        del note  # nothing here takes long enough to speak of
+    def open(self, spec: JobSpec, note: Callable[[str], None], stop: Stop | None = None) -> Session:
+        del note, stop  # nothing here takes long enough to speak of
         if self._shell is None:
             self._shell = find_shell(self._wanted, self._env["PATH"])
         project = self.project_dir(spec.run, spec.job, spec.attempt, spec.project_path)
         slot = self._slots[spec.run, spec.job, spec.attempt]
-        mark = f"{spec.run}-{slot}-{os.getpid()}"
-        env = {**self._env, **spec.env, **git_environment(spec.env, project), _MARK: mark}
+        folder = f"{self._builds}/{slot}"
+        env = {**self._env, **spec.env, **git_environment(spec.env, project), MARK: folder}
         return ShellSession(
-            folder=f"{self._builds}/{slot}",
+            folder=folder,
             project=project,
             env=env,
             files=spec.files,
@@ -124,7 +125,7 @@ class ShellSession:
         if stop.reason is not None:
             return Exit(code=None, message=stop.reason)
         tree = self._start(script)
-        unsubscribe = stop.subscribe(tree.end)
+        unsubscribe = stop.subscribe(lambda: tree.kill() if stop.killed else tree.end())
         try:
             code = tree.read(sink)
         finally:
@@ -151,7 +152,7 @@ class ShellSession:
                 cwd=self._project,
                 env=self._env,
                 stdin=stdin,
-                mark=f"{_MARK}={self._env[_MARK]}",
+                mark=f"{MARK}={self._env[MARK]}",
                 grace=_GRACE,
             )
         except ValueError as error:

@@ -161,7 +161,7 @@ class State:
 
     def latest(self, job: str) -> Finished | None:
         """How and when the job ran last, in any run that is still kept."""
-        for run in reversed(self._ids()):
+        for run in reversed(_ids(self.folder)):
             record = _last_record(self.folder / "runs" / run, job)
             if record is not None:
                 artifacts = self.folder / "runs" / run / "artifacts" / job_slug(job)
@@ -194,20 +194,14 @@ class State:
         _write_summary(folder, summary)
         return Run(folder, builds, summary, lock)
 
-    def _ids(self) -> list[str]:
-        try:
-            return sorted(os.listdir(self.folder / "runs"))
-        except OSError:
-            return []
-
     def _prune(self) -> None:
         """Remove builds without a live run, then the oldest runs beyond the bounds."""
-        live = {name for name in self._ids() if _is_live(self.folder / "runs" / name)}
+        live = live_runs(self.folder)
         for name in os.listdir(self.folder / "builds"):
             if name not in live:
-                remove(os.fspath(self.folder / "builds" / name))
+                _bury(self.folder, name)
         kept, size = 1, 0  # the run about to begin
-        for name in reversed(self._ids()):
+        for name in reversed(_ids(self.folder)):
             folder = self.folder / "runs" / name
             if name in live:
                 kept += 1
@@ -217,6 +211,11 @@ class State:
                 remove(os.fspath(folder))
             else:
                 kept += 1
+
+
+def live_runs(folder: Path) -> set[str]:
+    """The runs of a state folder that go on, of whatever process."""
+    return {name for name in _ids(folder) if _is_live(folder / "runs" / name)}
 
 
 def job_slug(job: str) -> str:
@@ -239,6 +238,14 @@ def size_of(folder: Path) -> int:
             except FileNotFoundError:
                 continue
     return total
+
+
+def _ids(folder: Path) -> list[str]:
+    """All runs, the oldest first."""
+    try:
+        return sorted(os.listdir(folder / "runs"))
+    except OSError:
+        return []
 
 
 def _slug(text: str, length: int) -> str:
@@ -306,6 +313,17 @@ def _last_record(folder: Path, job: str) -> Record | None:
         if record.job == job:
             return record
     return None
+
+
+def _bury(folder: Path, run: str) -> None:
+    """Remove what a run that was killed left: processes, workspaces, its repository."""
+    from homeport.lib.process import kill_marked
+    from homeport.pipeline.execute.shell import MARK
+
+    builds = os.path.realpath(folder / "builds" / run)
+    kill_marked(f"{MARK}={builds}/")
+    remove(builds)
+    remove(os.fspath(folder / "runs" / run / "git"))
 
 
 def _is_live(folder: Path) -> bool:

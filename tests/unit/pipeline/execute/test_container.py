@@ -92,10 +92,14 @@ def test_the_container_is_the_jobs(engine: FakeEngine) -> None:
     access = HostAccess(privileged=True, devices=("/dev/kvm",), volumes=("/a:/b",))
     wanted = Image(name="alpine:3", docker_user="app", docker_platform="linux/amd64")
     job = spec(job="build: [a b]", env={"A": "1"}, image=wanted)
-    ContainerExecutor(engine, access).open(job, ignore)
+    ContainerExecutor(engine, access, state="here").open(job, ignore)
     (made,) = (container.spec for container in engine.held.values())
     assert made.image == "alpine:3"
-    assert made.labels == {"homeport.run": "r1", "homeport.job": "build: [a b]"}
+    assert made.labels == {
+        "homeport.run": "r1",
+        "homeport.job": "build: [a b]",
+        "homeport.state": "here",
+    }
     assert made.env["A"] == "1"
     assert made.env["GIT_CONFIG_VALUE_0"] == "/builds/g/p"
     assert (made.user, made.platform, made.stdin) == ("app", "linux/amd64", True)
