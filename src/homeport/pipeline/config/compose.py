@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from homeport.errors import Problem, Severity
 from homeport.pipeline.config.checks import Checks
-from homeport.pipeline.config.defaults import GLOBAL_KEYS, read_defaults
 from homeport.pipeline.config.entry import Reader
 from homeport.pipeline.config.job import (
     Setting,
@@ -20,7 +19,9 @@ from homeport.pipeline.config.job import (
     read_bridge,
     read_job,
 )
-from homeport.pipeline.config.keyword.stages import DEFAULT_STAGE, DEFAULT_STAGES
+from homeport.pipeline.config.keyword.default import GLOBAL_KEYS, read_defaults
+from homeport.pipeline.config.keyword.stage import DEFAULT_STAGE
+from homeport.pipeline.config.keyword.stages import DEFAULT_STAGES
 from homeport.pipeline.config.keywords import parser_of
 from homeport.pipeline.config.ruby import is_blank, ruby_string
 from homeport.pipeline.model.config import Config, Job, MissingInclude, Workflow

@@ -12,13 +12,13 @@ from homeport.errors import Span
 from homeport.pipeline.config.duration import parse_duration
 from homeport.pipeline.config.entry import Entry, Reader
 from homeport.pipeline.config.job_checks import (
-    JOB_WHEN,
     check_dependencies,
     check_own,
     is_plain,
 )
 from homeport.pipeline.config.keyword.inherit import INHERIT_ALL, Inherit
-from homeport.pipeline.config.keyword.stages import DEFAULT_STAGE
+from homeport.pipeline.config.keyword.stage import DEFAULT_STAGE
+from homeport.pipeline.config.keyword.when import JOB_WHEN
 from homeport.pipeline.config.keywords import (
     BRIDGE_ORDER,
     JOB_ORDER,

@@ -7,17 +7,14 @@ bridge entries.
 from typing import Any, Final
 
 from homeport.errors import Span
-from homeport.pipeline.config.duration import WEEK, parse_duration, within
 from homeport.pipeline.config.entry import Entry, Reader
+from homeport.pipeline.config.keyword.when import check_when
 from homeport.pipeline.config.keywords import BRIDGE_KEYS, JOB_KEYS
 from homeport.pipeline.config.ruby import is_blank, ruby_string
-from homeport.pipeline.config.shapes import is_strings
 from homeport.pipeline.model.config import CrossNeed, Need
 from homeport.pipeline.model.document import span_of_key, span_of_value
 
 MAX_NAME: Final = 255
-JOB_WHEN = ("on_success", "on_failure", "always", "manual", "delayed")
-_BRIDGE_WHEN = ("on_success", "on_failure", "always", "manual")
 _EXCLUSIVE = (("script", "trigger"), ("run", "trigger"))
 _EXCLUSIVE_OF_JOBS = (("script", "run"), ("before_script", "run"), ("after_script", "run"))
 _WITHOUT_RULES = ("only", "except", "start_in")
@@ -44,6 +41,10 @@ def check_own(
     name: Any, job: Any, span: Span | None, where: str, reader: Reader, *, bridge: bool
 ) -> None:
     """What GitLab's entry of the job itself checks, in its order."""
+    from homeport.pipeline.config.keyword.extends import check_extends
+    from homeport.pipeline.config.keyword.manual_confirmation import check_manual_confirmation
+    from homeport.pipeline.config.keyword.start_in import check_start_in
+
     entry = Entry({"": job}, "")
     _check_name(name, entry, span)
     for pair in _EXCLUSIVE:
@@ -53,17 +54,15 @@ def check_own(
         if clashing:
             text = f"key may not be used with `rules`: {', '.join(clashing)}"
             entry.config(text, "conflict", span_of_key(job, clashing[0]))
-    extends = job.get("extends")
-    if extends is not None and not (isinstance(extends, str) or is_strings(extends)):
-        entry.wrong(job, "extends", "should be an array of strings or a string")
+    check_extends(job, entry)
     entry.keys(job, BRIDGE_KEYS if bridge else JOB_KEYS)
     if not bridge:
         for pair in _EXCLUSIVE_OF_JOBS:
             _exclude(job, pair, entry)
-    entry.one_of(job, "when", _BRIDGE_WHEN if bridge else JOB_WHEN)
+    check_when(job, entry, bridge=bridge)
     if not bridge:
-        entry.string(job, "manual_confirmation")
-        _check_start_in(job, entry)
+        check_manual_confirmation(job, entry)
+        check_start_in(job, entry)
         _check_publish(name, job, entry)
     reader.problems.extend(finding.problem("", where) for finding in entry.findings)
 
@@ -82,18 +81,6 @@ def _exclude(job: Any, pair: tuple[str, str], entry: Entry) -> None:
     if len(present) > 1:
         text = f"these keys cannot be used together: {', '.join(present)} (mutually exclusive)"
         entry.config(text, "conflict", span_of_key(job, present[1]))
-
-
-def _check_start_in(job: Any, entry: Entry) -> None:
-    start_in = job.get("start_in")
-    delayed = job.get("when") == "delayed"
-    if delayed:
-        if not isinstance(start_in, str) or parse_duration(start_in) is None:
-            entry.wrong(job, "start_in", "should be a duration", "invalid-duration")
-        if not (isinstance(start_in, str) and within(start_in, WEEK)):
-            entry.wrong(job, "start_in", "should not exceed the limit", "limit")
-    if ("rules" in job or not delayed) and not is_blank(start_in):
-        entry.wrong(job, "start_in", "must be blank", "conflict")
 
 
 def _check_publish(name: Any, job: Any, entry: Entry) -> None:

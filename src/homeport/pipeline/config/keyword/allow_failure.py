@@ -7,7 +7,15 @@ from typing import Any
 
 from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.shapes import is_integer
+from homeport.pipeline.config.status import YES, Keyword
 from homeport.pipeline.model.config import AllowFailure
+
+STATUS = Keyword(
+    name="allow_failure",
+    run=YES,
+    parts=(Keyword(name="exit_codes", run=YES, cases=("allow-failure-other-exit-code",)),),
+    cases=("allow-failure",),
+)
 
 _ALWAYS = AllowFailure(allowed=True)
 _NEVER = AllowFailure(allowed=False)

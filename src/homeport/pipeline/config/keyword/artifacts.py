@@ -8,9 +8,30 @@ from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.keyword.reports import parse_reports
 from homeport.pipeline.config.ruby import is_blank
 from homeport.pipeline.config.shapes import is_strings
+from homeport.pipeline.config.status import NO_EFFECT, YES, Keyword
 from homeport.pipeline.model.config import Artifacts, ArtifactsWhen
 
-_KEYS = (
+STATUS = Keyword(
+    name="artifacts",
+    run=YES,
+    parts=(
+        Keyword(name="paths", run=YES, cases=("artifacts-handed-on",)),
+        Keyword(name="exclude", run=YES),
+        Keyword(name="untracked", run=YES),
+        Keyword(name="when", run=YES, cases=("artifacts-when",)),
+        Keyword(name="name", run=NO_EFFECT, note="nothing is uploaded"),
+        Keyword(name="expire_in", run=NO_EFFECT, note="artifacts are kept as the settings say"),
+        Keyword(name="expose_as", run=NO_EFFECT, note="there is no merge request to show it in"),
+        Keyword(name="public", run=NO_EFFECT, note="nobody else sees them"),
+        Keyword(name="access", run=NO_EFFECT, note="nobody else sees them"),
+    ),
+    cases=(
+        "artifacts-handed-on",
+        "artifacts-of-an-earlier-run",
+    ),
+)
+
+KEYS = (
     "name", "untracked", "paths", "reports", "when", "expire_in", "expose_as", "exclude", "public",
     "access",
 )  # fmt: skip
@@ -24,7 +45,7 @@ def parse_artifacts(value: Any, entry: Entry) -> Artifacts | None:
     if not isinstance(value, dict):
         entry.config("should be a hash", "wrong-type")
         return None
-    entry.keys(value, _KEYS)
+    entry.keys(value, KEYS)
     exposed = value.get("expose_as")
     if exposed is not None and is_blank(value.get("paths")):
         entry.wrong(value, "paths", "can't be blank", "blank")

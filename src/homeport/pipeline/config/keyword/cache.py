@@ -6,12 +6,31 @@ from typing import Any
 from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.keyword.flags import parse_boolean
 from homeport.pipeline.config.shapes import is_strings, places
+from homeport.pipeline.config.status import NO_EFFECT, Keyword
 from homeport.pipeline.model.config import Cache, CacheKey
+
+STATUS = Keyword(
+    name="cache",
+    run=NO_EFFECT,
+    note="jobs start without a cache",
+    parts=(
+        Keyword(name="key", run=NO_EFFECT),
+        Keyword(name="key:files", run=NO_EFFECT),
+        Keyword(name="key:files_commits", run=NO_EFFECT),
+        Keyword(name="key:prefix", run=NO_EFFECT),
+        Keyword(name="paths", run=NO_EFFECT),
+        Keyword(name="policy", run=NO_EFFECT),
+        Keyword(name="untracked", run=NO_EFFECT),
+        Keyword(name="unprotect", run=NO_EFFECT),
+        Keyword(name="when", run=NO_EFFECT),
+        Keyword(name="fallback_keys", run=NO_EFFECT),
+    ),
+)
 
 MAX_CACHES = 4
 _MAX_FILES = {"files": 10, "files_commits": 2}
 MAX_FALLBACK_KEYS = 5
-_KEYS = ("key", "untracked", "paths", "when", "policy", "unprotect", "fallback_keys")
+KEYS = ("key", "untracked", "paths", "when", "policy", "unprotect", "fallback_keys")
 _WHEN = ("on_success", "on_failure", "always")
 # GitLab's own expression has no anchors: `my-pull-policy` passes too.
 _POLICY = re.compile(r"push|pull|\$\w", re.ASCII)
@@ -39,7 +58,7 @@ def _cache(value: Any, entry: Entry) -> Cache | None:
     if not isinstance(value, dict):
         entry.config("should be a hash", "wrong-type")
         return None
-    entry.keys(value, _KEYS)
+    entry.keys(value, KEYS)
     policy = entry.string(value, "policy")
     if policy and policy.strip() and not _POLICY.search(policy):
         text = "should be a variable or one of: pull-push, push, pull"

@@ -7,6 +7,9 @@ from typing import Any
 
 from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.pattern import is_valid_regexp
+from homeport.pipeline.config.status import YES, Keyword
+
+STATUS = Keyword(name="coverage", run=YES, note="shown in the summary")
 
 
 def parse_coverage(value: Any, entry: Entry) -> str | None:

@@ -6,6 +6,11 @@ Source: GitLab's CI/CD YAML reference, `dast_configuration`.
 from typing import Any
 
 from homeport.pipeline.config.entry import Entry
+from homeport.pipeline.config.status import NO_EFFECT, Keyword
+
+STATUS = Keyword(
+    name="dast_configuration", run=NO_EFFECT, note="the profiles are on a GitLab server"
+)
 
 _KEYS = ("site_profile", "scanner_profile")
 

@@ -5,9 +5,26 @@ from typing import Any
 
 from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.ruby import is_blank
+from homeport.pipeline.config.status import NO_EFFECT, PARTLY, YES, Keyword
 from homeport.pipeline.model.config import Environment
 
-_KEYS = (
+STATUS = Keyword(
+    name="environment",
+    evaluated=True,
+    run=PARTLY,
+    note="its variables are set; nothing is deployed to",
+    parts=(
+        Keyword(name="name", run=YES, note="`CI_ENVIRONMENT_NAME`, `CI_ENVIRONMENT_SLUG`"),
+        Keyword(name="url", run=YES, note="`CI_ENVIRONMENT_URL`"),
+        Keyword(name="action", run=PARTLY, note="`CI_ENVIRONMENT_ACTION`"),
+        Keyword(name="deployment_tier", run=YES, note="`CI_ENVIRONMENT_TIER`"),
+        Keyword(name="on_stop", run=NO_EFFECT, note="the job is known, but not triggered"),
+        Keyword(name="auto_stop_in", run=NO_EFFECT),
+        Keyword(name="kubernetes", run=NO_EFFECT),
+    ),
+)
+
+KEYS = (
     "name", "url", "action", "on_stop", "auto_stop_in", "kubernetes", "deployment_tier",
 )  # fmt: skip
 _ACTIONS = ("start", "stop", "prepare", "verify", "access")
@@ -28,7 +45,7 @@ def parse_environment(value: Any, entry: Entry) -> Environment | None:
         return None
     name = value.get("name")
     named = _is_name(name, entry)
-    entry.keys(value, _KEYS)
+    entry.keys(value, KEYS)
     url = entry.string(value, "url")
     if url is not None and len(url) > _MAX_URL:
         entry.wrong(value, "url", f"is too long (maximum is {_MAX_URL} characters)", "limit")
@@ -124,11 +141,3 @@ def _check_dashboard(dashboard: Any, value: Any, entry: Entry) -> None:
         if key not in ("namespace", "flux_resource_path"):
             text = f"object property at `/{key}` is a disallowed additional property"
             entry.wrong(value, "dashboard", text, "unknown-key")
-
-
-def parse_resource_group(value: Any, entry: Entry) -> str | None:
-    """`resource_group`: jobs of one group run one at a time."""
-    if isinstance(value, str):
-        return str(value)
-    entry.owner("resource group should be a string", "wrong-type")
-    return None

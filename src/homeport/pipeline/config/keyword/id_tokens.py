@@ -1,16 +1,21 @@
-"""`id_tokens` and `identity`: tokens that GitLab signs; none can be had here, they are checked.
+"""`id_tokens`: tokens that GitLab signs; none can be had here, they are checked and kept.
 
-Source: GitLab's CI/CD YAML reference, `id_tokens`, `identity`.
+Source: GitLab's CI/CD YAML reference, `id_tokens`.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from homeport.pipeline.config.entry import Entry
-from homeport.pipeline.config.ruby import is_blank
 from homeport.pipeline.config.shapes import is_strings
+from homeport.pipeline.config.status import NOT_RUN, Keyword
 
-_PROVIDERS = ("google_cloud",)
+STATUS = Keyword(
+    name="id_tokens",
+    run=NOT_RUN,
+    note="a GitLab server signs them",
+    parts=(Keyword(name="aud", run=NOT_RUN),),
+)
 
 
 def parse_id_tokens(value: Any, entry: Entry) -> Mapping[str, Any]:
@@ -32,13 +37,3 @@ def _check_token(token: Any, entry: Entry) -> None:
     audience = token.get("aud")
     if not (isinstance(audience, str) or is_strings(audience)):
         entry.wrong(token, "aud", "should be an array of strings or a string")
-
-
-def parse_identity(value: Any, entry: Entry) -> str | None:
-    if value in _PROVIDERS:
-        return str(value)
-    if not isinstance(value, str):
-        entry.config("should be a string", "wrong-type")
-    elif is_blank(value) or value not in _PROVIDERS:
-        entry.config(f"should be one of: {', '.join(_PROVIDERS)}", "not-allowed")
-    return None

@@ -10,8 +10,22 @@ from msgspec import Struct
 from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.ruby import is_blank
 from homeport.pipeline.config.shapes import is_integer, is_strings
+from homeport.pipeline.config.status import NO_EFFECT, YES, Keyword
 from homeport.pipeline.model.config import Image
 from homeport.pipeline.model.document import span_of_value
+
+STATUS = Keyword(
+    name="image",
+    run=YES,
+    parts=(
+        Keyword(name="name", run=YES),
+        Keyword(name="entrypoint", run=YES),
+        Keyword(name="docker:platform", run=YES),
+        Keyword(name="docker:user", run=YES),
+        Keyword(name="kubernetes:user", run=NO_EFFECT, note="there is no Kubernetes executor"),
+        Keyword(name="pull_policy", run=YES),
+    ),
+)
 
 IMAGE_KEYS = ("name", "entrypoint", "docker", "kubernetes", "pull_policy", "ports")
 PULL_POLICIES = ("always", "never", "if-not-present")

@@ -9,6 +9,17 @@ from msgspec import Struct
 
 from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.shapes import is_strings
+from homeport.pipeline.config.status import YES, Keyword
+
+STATUS = Keyword(
+    name="inherit",
+    evaluated=True,
+    run=YES,
+    parts=(
+        Keyword(name="default", evaluated=True, run=YES),
+        Keyword(name="variables", evaluated=True, run=YES),
+    ),
+)
 
 DEFAULT_KEYS = (
     "before_script", "after_script", "hooks", "cache", "image", "services", "interruptible",

@@ -8,6 +8,11 @@ from typing import Any
 from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.ruby import ruby_string
 from homeport.pipeline.config.shapes import is_integer
+from homeport.pipeline.config.status import NO_EFFECT, Keyword
+
+STATUS = Keyword(
+    name="inputs", run=NO_EFFECT, note="the defaults are checked; nobody is asked for values"
+)
 
 MAX_INPUTS = 50
 MAX_OPTIONS = 50

@@ -1,7 +1,7 @@
-"""`needs`, of a job, of a trigger job and of a rule, and `dependencies`.
+"""`needs`, of a job, of a trigger job and of a rule.
 
 Source: GitLab's CI/CD YAML reference, `needs`, `needs:project`, `needs:pipeline`, `needs:optional`,
-`rules:needs`, `dependencies`.
+`rules:needs`.
 """
 
 from typing import Any
@@ -9,8 +9,29 @@ from typing import Any
 from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.keyword.parallel import has_number, parse_parallel
 from homeport.pipeline.config.ruby import is_blank
-from homeport.pipeline.config.shapes import is_strings, places
+from homeport.pipeline.config.shapes import places
+from homeport.pipeline.config.status import NOT_RUN, YES, Keyword
 from homeport.pipeline.model.config import CrossNeed, Need
+
+STATUS = Keyword(
+    name="needs",
+    evaluated=True,
+    run=YES,
+    parts=(
+        Keyword(name="job", evaluated=True, run=YES, cases=("needs-absent-job",)),
+        Keyword(name="artifacts", evaluated=True, run=YES, cases=("needs-missing-artifacts",)),
+        Keyword(name="optional", evaluated=True, run=YES, cases=("needs-optional-absent",)),
+        Keyword(name="parallel:matrix", evaluated=True, run=YES, cases=("matrix",)),
+        Keyword(name="project", run=NOT_RUN, note="except with `optional`"),
+        Keyword(name="pipeline", run=NOT_RUN, note="except with `optional`"),
+        Keyword(name="pipeline:job", run=NOT_RUN, note="except with `optional`"),
+    ),
+    cases=(
+        "dag-not-waves",
+        "needs-empty-starts-at-once",
+        "needs-closure",
+    ),
+)
 
 Needs = tuple[Need | CrossNeed, ...]
 
@@ -31,13 +52,6 @@ def parse_bridge_needs(value: Any, entry: Entry) -> Needs | None:
 
 def parse_rule_needs(value: Any, entry: Entry) -> Needs | None:
     return _parse(value, entry, ("job",))
-
-
-def parse_dependencies(value: Any, entry: Entry) -> tuple[str, ...] | None:
-    if is_strings(value):
-        return tuple(value)
-    entry.owner("dependencies should be an array of strings", "wrong-type")
-    return None
 
 
 def is_bridge_need(need: Need | CrossNeed) -> bool:

@@ -9,7 +9,33 @@ from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.keyword.expression import is_valid_expression
 from homeport.pipeline.config.pattern import is_valid_regexp, looks_like_regexp
 from homeport.pipeline.config.ruby import ruby_string
+from homeport.pipeline.config.status import Keyword
 from homeport.pipeline.model.config import Policy
+
+STATUS = (
+    Keyword(
+        name="only",
+        evaluated=True,
+        parts=(
+            Keyword(name="refs", evaluated=True),
+            Keyword(name="variables", evaluated=True),
+            Keyword(name="changes", evaluated=True),
+            Keyword(name="kubernetes", evaluated=True, note="never active here"),
+        ),
+        cases=("only-except",),
+    ),
+    Keyword(
+        name="except",
+        evaluated=True,
+        parts=(
+            Keyword(name="refs", evaluated=True),
+            Keyword(name="variables", evaluated=True),
+            Keyword(name="changes", evaluated=True),
+            Keyword(name="kubernetes", evaluated=True, note="never active here"),
+        ),
+        cases=("only-except",),
+    ),
+)
 
 _DEFAULT_REFS = ("branches", "tags")
 _KEYS = ("refs", "kubernetes", "variables", "changes")

@@ -1,4 +1,4 @@
-"""`pages` and `publish`: a job whose artifacts become a site.
+"""`pages`: a job whose artifacts become a site.
 
 Source: GitLab's CI/CD YAML reference, `pages`, `pages.publish`, `pages.expire_in`.
 """
@@ -9,6 +9,18 @@ from typing import Any
 
 from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.keyword.artifacts import is_expiry
+from homeport.pipeline.config.status import NO_EFFECT, PARTLY, YES, Keyword
+
+STATUS = Keyword(
+    name="pages",
+    run=PARTLY,
+    note="the site is an artifact of the job; nothing is published",
+    parts=(
+        Keyword(name="publish", run=YES, note="the folder is an artifact"),
+        Keyword(name="path_prefix", run=NO_EFFECT),
+        Keyword(name="expire_in", run=NO_EFFECT),
+    ),
+)
 
 _KEYS = ("path_prefix", "expire_in", "publish")
 _VARIABLE = re.compile(r"\$[a-zA-Z_]\w*|\$\{[a-zA-Z_]\w*\}|%[a-zA-Z_]\w*%", re.ASCII)
@@ -29,13 +41,6 @@ def parse_pages(value: Any, entry: Entry) -> bool | Mapping[str, Any] | None:
         entry.wrong(value, "expire_in", "should be a duration", "invalid-duration")
     entry.string(value, "publish")
     return dict(value)
-
-
-def parse_publish(value: Any, entry: Entry) -> str | None:
-    if isinstance(value, str):
-        return str(value)
-    entry.config("should be a string", "wrong-type")
-    return None
 
 
 def is_pages_job(name: str, job: Mapping[str, Any]) -> bool:

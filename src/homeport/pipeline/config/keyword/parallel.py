@@ -10,7 +10,16 @@ from typing import Any
 from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.ruby import ruby_string
 from homeport.pipeline.config.shapes import flatten, is_integer
+from homeport.pipeline.config.status import YES, Keyword
 from homeport.pipeline.model.config import Parallel
+
+STATUS = Keyword(
+    name="parallel",
+    evaluated=True,
+    run=YES,
+    parts=(Keyword(name="matrix", evaluated=True, run=YES, cases=("matrix",)),),
+    cases=("matrix",),
+)
 
 MAX_JOBS = 200
 _NUMBER_FORBIDDEN = 'cannot use "parallel: <number>".'

@@ -6,6 +6,23 @@ from typing import Any
 
 from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.ruby import is_blank
+from homeport.pipeline.config.status import NO_EFFECT, Keyword
+
+STATUS = Keyword(
+    name="release",
+    run=NO_EFFECT,
+    note="the job runs; no release is made",
+    parts=(
+        Keyword(name="tag_name", run=NO_EFFECT),
+        Keyword(name="tag_message", run=NO_EFFECT),
+        Keyword(name="name", run=NO_EFFECT),
+        Keyword(name="description", run=NO_EFFECT),
+        Keyword(name="ref", run=NO_EFFECT),
+        Keyword(name="milestones", run=NO_EFFECT),
+        Keyword(name="released_at", run=NO_EFFECT),
+        Keyword(name="assets:links", run=NO_EFFECT),
+    ),
+)
 
 _KEYS = (
     "tag_name", "tag_message", "name", "description", "ref", "released_at", "milestones", "assets",

@@ -8,6 +8,36 @@ from typing import Any
 
 from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.ruby import is_blank
+from homeport.pipeline.config.status import PARTLY, YES, Keyword
+
+STATUS = Keyword(
+    name="artifacts:reports",
+    run=PARTLY,
+    note="kept as files of the run",
+    parts=(
+        Keyword(name="dotenv", run=YES, cases=("dotenv",)),
+        Keyword(name="accessibility", run=PARTLY, note="kept as files"),
+        Keyword(name="annotations", run=PARTLY, note="kept as files"),
+        Keyword(name="api_fuzzing", run=PARTLY, note="kept as files"),
+        Keyword(name="browser_performance", run=PARTLY, note="kept as files"),
+        Keyword(name="codequality", run=PARTLY, note="kept as files"),
+        Keyword(name="container_scanning", run=PARTLY, note="kept as files"),
+        Keyword(name="coverage_fuzzing", run=PARTLY, note="kept as files"),
+        Keyword(name="coverage_report", run=PARTLY, note="kept as files"),
+        Keyword(name="cyclonedx", run=PARTLY, note="kept as files"),
+        Keyword(name="dast", run=PARTLY, note="kept as files"),
+        Keyword(name="dependency_scanning", run=PARTLY, note="kept as files"),
+        Keyword(name="junit", run=PARTLY, note="kept as files"),
+        Keyword(name="load_performance", run=PARTLY, note="kept as files"),
+        Keyword(name="metrics", run=PARTLY, note="kept as files"),
+        Keyword(name="repository_xray", run=PARTLY, note="kept as files"),
+        Keyword(name="requirements", run=PARTLY, note="kept as files"),
+        Keyword(name="sarif", run=PARTLY, note="kept as files"),
+        Keyword(name="sast", run=PARTLY, note="kept as files"),
+        Keyword(name="secret_detection", run=PARTLY, note="kept as files"),
+        Keyword(name="terraform", run=PARTLY, note="kept as files"),
+    ),
+)
 
 _FILES = (
     "junit", "api_fuzzing", "coverage_fuzzing", "sast", "secret_detection", "dependency_scanning",

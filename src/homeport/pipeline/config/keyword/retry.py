@@ -8,7 +8,19 @@ from typing import Any
 
 from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.shapes import is_integer
+from homeport.pipeline.config.status import YES, Keyword
 from homeport.pipeline.model.config import Retry
+
+STATUS = Keyword(
+    name="retry",
+    run=YES,
+    parts=(
+        Keyword(name="max", run=YES, cases=("retry",)),
+        Keyword(name="when", run=YES),
+        Keyword(name="exit_codes", run=YES),
+    ),
+    cases=("retry",),
+)
 
 MAX_RETRIES = 2
 REASONS = (

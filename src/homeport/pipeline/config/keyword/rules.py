@@ -15,12 +15,38 @@ from homeport.pipeline.config.keyword.variables import parse_plain_variables
 from homeport.pipeline.config.keyword.workflow_cancel import parse_auto_cancel
 from homeport.pipeline.config.ruby import is_blank, ruby_string
 from homeport.pipeline.config.shapes import is_nested, places
+from homeport.pipeline.config.status import NO_EFFECT, YES, Keyword
 from homeport.pipeline.model.config import AllowFailure, Rule, When
 from homeport.pipeline.model.document import span_of_key, span_of_value
 
+STATUS = Keyword(
+    name="rules",
+    evaluated=True,
+    parts=(
+        Keyword(name="if", evaluated=True),
+        Keyword(name="changes", evaluated=True, cases=("rules-changes",)),
+        Keyword(name="changes:paths", evaluated=True),
+        Keyword(name="changes:compare_to", evaluated=True),
+        Keyword(name="exists", evaluated=True),
+        Keyword(name="exists:paths", evaluated=True),
+        Keyword(
+            name="exists:project",
+            evaluated=True,
+            note="cannot be decided where the project is not at hand",
+        ),
+        Keyword(name="exists:ref", evaluated=True),
+        Keyword(name="when", evaluated=True, run=YES),
+        Keyword(name="start_in", evaluated=True, run=YES),
+        Keyword(name="allow_failure", evaluated=True, run=YES),
+        Keyword(name="needs", evaluated=True, run=YES),
+        Keyword(name="variables", evaluated=True, run=YES),
+        Keyword(name="interruptible", evaluated=True, run=NO_EFFECT),
+    ),
+)
+
 MAX_NESTING = 10
 _COMMON = ("if", "changes", "exists", "when", "start_in", "allow_failure", "variables", "needs")
-_JOB_KEYS = (*_COMMON, "interruptible")
+JOB_KEYS = (*_COMMON, "interruptible")
 _WORKFLOW_KEYS = (*_COMMON, "auto_cancel")
 _INCLUDE_KEYS = ("if", "exists", "when", "changes")
 _JOB_WHEN = ("on_success", "on_failure", "always", "never", "manual", "delayed")
@@ -31,7 +57,7 @@ def parse_job_rules(value: Any, entry: Entry) -> tuple[Rule, ...] | None:
     if not is_nested(value, MAX_NESTING, lambda item: isinstance(item, dict)):
         entry.owner("rules should be an array containing hashes and arrays of hashes", "wrong-type")
         return None
-    return _parse(value, entry, _JOB_KEYS, _JOB_WHEN)
+    return _parse(value, entry, JOB_KEYS, _JOB_WHEN)
 
 
 def parse_include_rules(value: Any, entry: Entry) -> tuple[Rule, ...] | None:

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from homeport.pipeline.config.entry import Entry
+from homeport.pipeline.config.status import NOT_RUN, Keyword
+
+STATUS = Keyword(name="run", run=NOT_RUN, note="there is no step runner")
 
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _STEP_KEYS = ("name", "env", "inputs", "step", "func")

@@ -1,13 +1,15 @@
-"""`script`, `before_script`, `after_script`: a string or a nested array of strings.
+"""`script`: a string or a nested array of strings, as other keywords that hold commands are.
 
-Also `hooks` (`pre_get_sources_script`) and a service's `command`. Source: GitLab's CI/CD YAML
-reference, `script`, `hooks`.
+Source: GitLab's CI/CD YAML reference, `script`.
 """
 
 from typing import Any
 
 from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.shapes import flatten, is_nested
+from homeport.pipeline.config.status import YES, Keyword
+
+STATUS = Keyword(name="script", run=YES, cases=("stages-in-order",))
 
 MAX_NESTING = 10
 
@@ -23,18 +25,6 @@ def parse_commands(value: Any, entry: Entry) -> tuple[str, ...] | None:
         "wrong-type",
     )
     return None
-
-
-def parse_hooks(value: Any, entry: Entry) -> tuple[str, ...]:
-    """`hooks:pre_get_sources_script`, the only hook there is."""
-    if not isinstance(value, dict):
-        entry.config("should be a hash", "wrong-type")
-        return ()
-    entry.keys(value, ("pre_get_sources_script",))
-    script = value.get("pre_get_sources_script")
-    if script is None:
-        return ()
-    return parse_commands(script, entry.child(value, "pre_get_sources_script")) or ()
 
 
 def _is_string(value: Any) -> bool:

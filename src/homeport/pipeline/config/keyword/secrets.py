@@ -10,12 +10,29 @@ from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.keyword.flags import parse_boolean
 from homeport.pipeline.config.ruby import is_blank
 from homeport.pipeline.config.shapes import is_integer
+from homeport.pipeline.config.status import NOT_RUN, Keyword
+
+STATUS = Keyword(
+    name="secrets",
+    run=NOT_RUN,
+    note="a server keeps them",
+    parts=(
+        Keyword(name="vault", run=NOT_RUN),
+        Keyword(name="azure_key_vault", run=NOT_RUN),
+        Keyword(name="gcp_secret_manager", run=NOT_RUN),
+        Keyword(name="aws_secrets_manager", run=NOT_RUN),
+        Keyword(name="gitlab_secrets_manager", run=NOT_RUN),
+        Keyword(name="akeyless", run=NOT_RUN),
+        Keyword(name="file", run=NOT_RUN),
+        Keyword(name="token", run=NOT_RUN),
+    ),
+)
 
 _PROVIDERS = (
     "vault", "azure_key_vault", "gcp_secret_manager", "aws_secrets_manager",
     "gitlab_secrets_manager", "akeyless",
 )  # fmt: skip
-_KEYS = (*_PROVIDERS, "file", "token")
+KEYS = (*_PROVIDERS, "file", "token")
 _NAMED = {
     "azure_key_vault": ("name", "version"),
     "gcp_secret_manager": ("name", "version"),
@@ -46,7 +63,7 @@ def _check_secret(secret: Any, entry: Entry) -> None:
     if not isinstance(secret, dict):
         entry.config("should be a hash", "wrong-type")
         return
-    entry.keys(secret, _KEYS)
+    entry.keys(secret, KEYS)
     if sum(provider in secret for provider in _PROVIDERS) != 1:
         text = f"must use exactly one of these keys: {', '.join(_PROVIDERS)}"
         entry.config(text, "conflict")

@@ -11,7 +11,25 @@ from homeport.pipeline.config.keyword.image import IMAGE_KEYS, parse_imageable
 from homeport.pipeline.config.keyword.script import parse_commands
 from homeport.pipeline.config.keyword.variables import parse_plain_variables
 from homeport.pipeline.config.shapes import places
+from homeport.pipeline.config.status import NO_EFFECT, NOT_RUN, Keyword
 from homeport.pipeline.model.config import Service
+
+STATUS = Keyword(
+    name="services",
+    run=NOT_RUN,
+    note="in the shell executor, as on GitLab, without effect",
+    parts=(
+        Keyword(name="name", run=NOT_RUN),
+        Keyword(name="alias", run=NOT_RUN),
+        Keyword(name="entrypoint", run=NOT_RUN),
+        Keyword(name="command", run=NOT_RUN),
+        Keyword(name="variables", run=NOT_RUN),
+        Keyword(name="docker:platform", run=NOT_RUN),
+        Keyword(name="docker:user", run=NOT_RUN),
+        Keyword(name="pull_policy", run=NOT_RUN),
+        Keyword(name="kubernetes:user", run=NO_EFFECT),
+    ),
+)
 
 SERVICE_KEYS = (*IMAGE_KEYS, "command", "alias", "variables")
 _BETWEEN_ALIASES = re.compile(r"[\s,]+")

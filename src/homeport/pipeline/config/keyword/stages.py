@@ -1,14 +1,16 @@
-"""`stages` and `stage`. Source: GitLab's CI/CD YAML reference, `stages`, `stage: .pre`."""
+"""`stages`: the order of the pipeline. Source: GitLab's CI/CD YAML reference, `stages`."""
 
 from typing import Any
 
 from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.shapes import flatten, is_nested
+from homeport.pipeline.config.status import YES, Keyword
+
+STATUS = Keyword(name="stages", evaluated=True, run=YES, cases=("stages-in-order",))
 
 MAX_NESTING = 10
 EDGES = (".pre", ".post")
 DEFAULT_STAGES = (".pre", "build", "test", "deploy", ".post")
-DEFAULT_STAGE = "test"
 
 
 def parse_stages(value: Any, entry: Entry) -> tuple[str, ...] | None:
@@ -24,10 +26,3 @@ def parse_stages(value: Any, entry: Entry) -> tuple[str, ...] | None:
         return ()
     between = flatten([item for item in value if item not in EDGES])
     return (EDGES[0], *dict.fromkeys(stage for stage in between if stage not in EDGES), EDGES[1])
-
-
-def parse_stage(value: Any, entry: Entry) -> str | None:
-    if isinstance(value, str):
-        return str(value)
-    entry.config("should be a string", "wrong-type")
-    return None

@@ -4,6 +4,9 @@ from typing import Any
 
 from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.shapes import is_strings
+from homeport.pipeline.config.status import YES, Keyword
+
+STATUS = Keyword(name="tags", run=YES, note="by the [settings](settings.md#tags)")
 
 MAX_TAGS = 50
 

@@ -4,6 +4,9 @@ from typing import Any
 
 from homeport.pipeline.config.duration import MONTH, parse_duration, within
 from homeport.pipeline.config.entry import Entry
+from homeport.pipeline.config.status import YES, Keyword
+
+STATUS = Keyword(name="timeout", run=YES, note="one hour if not given", cases=("timeout",))
 
 
 def parse_timeout(value: Any, entry: Entry) -> float | None:

@@ -9,7 +9,24 @@ from typing import Any
 from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.keyword.trigger_include import parse_includes
 from homeport.pipeline.config.ruby import is_blank
+from homeport.pipeline.config.status import NOT_RUN, Keyword
 from homeport.pipeline.model.config import Trigger
+
+STATUS = Keyword(
+    name="trigger",
+    evaluated=True,
+    run=NOT_RUN,
+    note="no downstream pipeline is made",
+    parts=(
+        Keyword(name="project", run=NOT_RUN),
+        Keyword(name="branch", run=NOT_RUN),
+        Keyword(name="include", run=NOT_RUN),
+        Keyword(name="strategy", run=NOT_RUN),
+        Keyword(name="forward", run=NOT_RUN),
+        Keyword(name="inputs", run=NOT_RUN),
+    ),
+    cases=("triggers-are-red",),
+)
 
 _PROJECT_KEYS = ("project", "branch", "strategy", "forward", "inputs")
 _INCLUDE_KEYS = ("strategy", "include", "forward")

@@ -10,8 +10,22 @@ from typing import Any
 from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.ruby import is_blank, ruby_string
 from homeport.pipeline.config.shapes import is_integer, is_scalar, is_strings
+from homeport.pipeline.config.status import YES, Keyword
 from homeport.pipeline.model.config import Variable
 from homeport.pipeline.model.document import span_of_key
+
+STATUS = Keyword(
+    name="variables",
+    evaluated=True,
+    run=YES,
+    parts=(
+        Keyword(name="value", evaluated=True, run=YES),
+        Keyword(name="description", note="shown by a form of GitLab"),
+        Keyword(name="options", evaluated=True, note="the value must be one of them"),
+        Keyword(name="expand", run=YES),
+    ),
+    cases=("variables",),
+)
 
 _GLOBAL = ("value", "description", "expand", "options")
 _JOB = ("value", "expand")

@@ -9,7 +9,22 @@ from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.keyword.rules import parse_workflow_rules
 from homeport.pipeline.config.keyword.workflow_cancel import parse_auto_cancel
 from homeport.pipeline.config.ruby import ruby_string
+from homeport.pipeline.config.status import NO_EFFECT, PARTLY, YES, Keyword
 from homeport.pipeline.model.config import Workflow
+
+STATUS = Keyword(
+    name="workflow",
+    evaluated=True,
+    parts=(
+        Keyword(name="name", evaluated=True, run=YES),
+        Keyword(name="rules", evaluated=True),
+        Keyword(name="rules:variables", evaluated=True, run=YES),
+        Keyword(name="rules:auto_cancel", evaluated=True, run=PARTLY),
+        Keyword(name="auto_cancel:on_new_commit", run=NO_EFFECT, note="there is no newer pipeline"),
+        Keyword(name="auto_cancel:on_job_failure", run=YES),
+    ),
+    cases=("workflow-filters-out",),
+)
 
 MAX_NAME = 255
 

@@ -11,7 +11,12 @@ from homeport.pipeline.config.entry import Entry, Reader
 from homeport.pipeline.config.job import is_bridge, is_job
 from homeport.pipeline.config.keyword.inherit import DEFAULT_KEYS
 from homeport.pipeline.config.keywords import parser_of
+from homeport.pipeline.config.status import YES, Keyword
 from homeport.pipeline.model.document import span_of_key, span_of_value
+
+STATUS = Keyword(
+    name="default", evaluated=True, run=YES, note="`timeout` has no effect, as on GitLab"
+)
 
 GLOBAL_KEYS: Final = ("before_script", "image", "services", "after_script", "cache")
 """Keywords of a job that may also stand at the top of a file."""
