@@ -66,9 +66,12 @@ def exchange(outgoing: Outgoing, deadline: Deadline) -> Incoming:
                     tunnel(sock, url, outgoing.proxy)
                 sock = encrypt(sock, url, outgoing.authorities)
                 stack.callback(sock.close)
-            return _converse(sock, outgoing)
+            incoming = _converse(sock, outgoing)
+            # A connection that was cut inside the headers looks like an answer.
+            deadline.remaining()
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise _unreachable(outgoing, error, deadline) from None
+        return incoming
 
 
 def _converse(sock: socket.socket, outgoing: Outgoing) -> Incoming:

@@ -9,7 +9,8 @@ def rewrite(address: str, rules: Mapping[str, str]) -> str:
     A prefix is a URL (`https://gitlab.com/templates`) or, without a scheme, a host with or without
     a path (`gitlab.com/templates`), which stands for http, https and ssh alike. It ends only where
     a part of the address ends: `gitlab.co` is no prefix of `gitlab.com`. The replacement is a URL,
-    or a local path that begins with `/`; the rest of the address is appended to it.
+    or a local path that begins with `/`; the rest of the address is appended to it. No `..` in the
+    rest leads out of a local path: such an address is left as it is.
     """
     scheme, separator, rest = address.partition("://")
     bare = rest.partition("/")
@@ -19,6 +20,8 @@ def rewrite(address: str, rules: Mapping[str, str]) -> str:
         whole = address if "://" in prefix else bare_address
         start = prefix.rstrip("/")
         tail = whole[len(start) :]
+        if replacement.startswith("/") and ".." in tail.split("/"):
+            continue
         if whole.startswith(start) and tail[:1] in ("", "/", "?", "#", ":") and len(start) > best:
             best = len(start) + (len(scheme) if "://" not in prefix else 0)
             found = replacement.rstrip("/") + tail
