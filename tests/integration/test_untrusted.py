@@ -14,6 +14,10 @@ LOOKING = [
     ["lint"],
     ["render"],
     ["explain", "job"],
+    ["explain", "job", "--committed"],
+    ["explain", "job", "--ref", "main"],
+    ["explain", "job", "--changes-since", "HEAD"],
+    ["explain", "job", "--as", "merge-request", "--branch", "x"],
 ]
 HOOKS = ["post-checkout", "post-index-change", "reference-transaction", "pre-commit", "fsmonitor"]
 PIPELINE = """\

@@ -7,9 +7,24 @@ from typing import TextIO
 
 from homeport.errors import Problem, Severity
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from homeport.lib.redact import Redactor
+
 COLOURS = {"error": "31", "warning": "33", "note": "36", "dim": "2", "bold": "1", "green": "32"}
 
 SHOWN_INCLUDES = 10
+
+_hidden: "list[Redactor]" = []
+
+
+def hide(values: Iterable[str]) -> None:
+    """Show `[MASKED]` for each of these values from now on, wherever it stands."""
+    wanted = [value for value in values if value]
+    if wanted:
+        from homeport.lib.redact import Redactor
+
+        _hidden[:] = [Redactor(wanted)]
 
 
 def wants_colour(stream: TextIO) -> bool:
@@ -24,7 +39,9 @@ def paint(text: str, colour: str, *, on: bool) -> str:
 
 
 def printable(text: str) -> str:
-    """`text` with control characters shown instead of sent to the terminal."""
+    """`text` without secrets, and with control characters shown instead of sent to the terminal."""
+    for redactor in _hidden:
+        text = redactor.redact_text(text)
     if text.isprintable():
         return text
     return "".join(
@@ -57,10 +74,23 @@ def print_json(value: object) -> None:
     """One JSON document alone on stdout, whole on a pipe of any size."""
     import msgspec
 
-    data = msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+    data = msgspec.json.format(msgspec.json.encode(_without_secrets(value)), indent=2) + b"\n"
     sys.stdout.flush()
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
+
+
+def _without_secrets(value: object) -> object:
+    """The same value with secrets hidden in its strings, which alone can hold them."""
+    if not _hidden:
+        return value
+    if isinstance(value, str):
+        return _hidden[0].redact_text(value)
+    if isinstance(value, dict):
+        return {key: _without_secrets(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_secrets(item) for item in value]
+    return value
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -1,6 +1,7 @@
 """From arguments to an evaluated pipeline, and from its missing includes to an exit status."""
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ def evaluate_for(args: argparse.Namespace) -> "Evaluation":
     """Evaluate the pipeline that the arguments name; raises with every error of the file."""
     import os
 
+    from homeport.cli.output import hide
     from homeport.cli.simulation import wanted_of
     from homeport.pipeline.flow import Request, evaluate_pipeline
 
@@ -31,7 +33,15 @@ def evaluate_for(args: argparse.Namespace) -> "Evaluation":
         home=os.environ.get("HOME"),
         count_changes=args.command == "run",
     )
-    return evaluate_pipeline(request)
+    evaluation = evaluate_pipeline(request)
+    hide(secrets_of(evaluation))
+    return evaluation
+
+
+def secrets_of(evaluation: "Evaluation") -> Iterator[str]:
+    """The values that no command may show."""
+    trigger = evaluation.trigger
+    return (variable.value for variable in trigger.variables if variable.key in trigger.masked)
 
 
 def find_repository(directory: str) -> Path:

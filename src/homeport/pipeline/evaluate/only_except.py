@@ -31,10 +31,9 @@ def decide_only_except(
             if check.result is None:
                 unresolved = unresolved or check
             elif check.result is not wanted:
-                verb = "does not hold" if wanted else "holds"
                 return Decision(
                     verdict=Verdict.OUT,
-                    reason=f"{check.clause} {verb} ({check.text})",
+                    reason=_against(check),
                     checks=tuple(checks),
                     span=policy.span,
                 )
@@ -45,6 +44,12 @@ def decide_only_except(
             checks=tuple(checks),
         )
     return Decision(verdict=Verdict.IN, reason=_reason(checks), checks=tuple(checks))
+
+
+def _against(check: Check) -> str:
+    if check.span is None and check.clause == "only:refs":
+        return "it has no rules, and so is in pipelines of branches and tags alone"
+    return f"{check.clause} {'holds' if check.result else 'does not hold'} ({check.text})"
 
 
 def _reason(checks: list[Check]) -> str:

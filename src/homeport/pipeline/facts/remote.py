@@ -26,6 +26,13 @@ def remote_project(config: Mapping[str, Sequence[str]], remote: str) -> Project 
     return parse_address(_rewrite(config, config[f"remote.{remote}.url"][0]))
 
 
+def remote_address(config: Mapping[str, Sequence[str]], branch: str | None) -> str | None:
+    """The whole address of the remote that the project is known by; None without a remote."""
+    remote = choose_remote(config, branch)
+    urls = config.get(f"remote.{remote}.url", ())
+    return _rewrite(config, urls[0]) if urls else None
+
+
 def parse_address(address: str) -> Project | None:
     """`https://…`, `ssh://…` and `user@host:path` (git-clone(1), "GIT URLS").
 

@@ -60,7 +60,7 @@ def read_trigger(
         raise UsageError.of(f"{top} has no commit yet", code="no-commit")
     if wanted.changes_since is not None:
         tip = _read_base(git, wanted.changes_since)
-    pushed = branch is not None and wanted.source is Source.PUSH
+    pushed = branch is not None and wanted.source is Source.PUSH and not wanted.as_new
     request = None
     if wanted.is_merge_request:
         request = describe_merge_request(git, wanted, commit, str(branch), default)

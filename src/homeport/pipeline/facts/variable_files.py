@@ -170,16 +170,16 @@ class _Reader:
 def _matching(entries: Any, host: str, path: str) -> Iterator[tuple[str, Any]]:
     """The entries of `project:` or `group:` that name this one, or a group above it, in order.
 
-    A key is a path with or without its host; `host:path` and `.git` at its end are allowed.
+    A key is a path with or without its host; `host:path` and `.git` at its end are allowed. What
+    has a dot in its first part names a host, so that no other server's project can pose as it.
     """
     if not isinstance(entries, dict):
         return
     for key, value in entries.items():
         wanted = str(key).replace(":", "/").strip("/").removesuffix(".git").lower()
-        own = f"{host}/{path}/".lower()
-        if wanted and (
-            own.startswith(f"{wanted}/") or f"/{path}/".lower().startswith(f"/{wanted}/")
-        ):
+        with_host = "." in wanted.partition("/")[0]
+        own = f"{host}/{path}/" if with_host else f"{path}/"
+        if wanted and own.lower().startswith(f"{wanted}/"):
             yield wanted, value
 
 

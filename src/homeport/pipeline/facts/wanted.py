@@ -25,6 +25,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
     `ref` is a branch, a tag or a commit whose tree is used instead of the working tree, as
     `committed` does for HEAD. `changes_since` is the commit that a push is taken to start from.
+    `as_new` takes the branch for one that was never pushed, as GitLab's simulation of a push does.
     The rest describes the merge request or the schedule; None and empty are what git says, or
     unset.
     """
@@ -35,6 +36,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     ref: str | None = None
     committed: bool = False
     changes_since: str | None = None
+    as_new: bool = False
     target_branch: str | None = None
     iid: int | None = None
     title: str | None = None

@@ -168,3 +168,66 @@ def test_names_that_are_no_unicode(work: Path) -> None:
     (work / "b\udcff").write_text("x")
     assert "b\udcff" in (facts(work).files(None, None) or ())  # type: ignore[operator]
     assert facts(work).changed_files(None) == ("b\udcff",)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "changed"),
+    [
+        ({"kind": "merge-request"}, ("file2.txt", "untracked")),
+        ({"kind": "merge-request", "committed": True}, ("file2.txt",)),
+        ({"kind": "merge-request", "target_branch": "main"}, None),
+        ({"changes_since": "feature_1~1"}, ("file2.txt", "untracked")),
+        ({"changes_since": "main~1", "committed": True}, ("file1.txt", "file2.txt")),
+        ({"changes_since": "HEAD", "committed": True}, ()),
+        ({"ref": "feature_1", "changes_since": "tag_1"}, ("file2.txt",)),
+        ({"ref": "tag_1", "branch": "x", "changes_since": "main~1"}, ("file1.txt",)),
+    ],
+)
+def test_what_is_compared(
+    history: Path, run: Run, wanted: dict[str, Any], changed: tuple[str, ...] | None
+) -> None:
+    run("push", "-q", "origin", "main", "feature_1")
+    run("checkout", "-q", "feature_2")
+    (history / "untracked").write_text("x")
+    if wanted.get("kind") and "target_branch" not in wanted:
+        wanted = {**wanted, "target_branch": "feature_1"}
+    found = facts(history, **wanted).changed_files(None)
+    assert found == (changed or found)
+    if changed is None:
+        assert found == ("file1.txt", "file2.txt", "untracked")
+
+
+def test_a_target_branch_that_is_not_here(work: Path) -> None:
+    found = facts(work, kind="merge-request", target_branch="gone").changed_files(None)
+    assert found == Unresolved("this clone has no target branch gone to compare with")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ({"branch": "new"}, "new to its remote (--changes-since REF"),
+        ({"tag": "v1"}, "a tag"),
+        ({"kind": "schedule"}, "source schedule"),
+    ],
+)
+def test_why_all_counts_as_changed(work: Path, wanted: dict[str, Any], words: str) -> None:
+    found = facts(work, **wanted).changed_files(None)
+    assert isinstance(found, AllChanged)
+    assert words in found.reason
+
+
+def test_the_files_of_a_commit(work: Path, run: Run) -> None:
+    (work / "untracked").write_text("x")
+    (work / "a.txt").unlink()
+    (work / "link").symlink_to("sub")
+    run("add", "link")
+    run("commit", "-qm", "Link")
+    assert facts(work).files(None, None) == ("link", "sub/b.txt", "untracked")
+    assert facts(work, committed=True).files(None, None) == ("a.txt", "link", "sub/b.txt")
+    assert facts(work, ref="HEAD~1").files(None, None) == ("a.txt", "sub/b.txt")
+
+
+def test_files_at_a_ref_of_this_project(work: Path) -> None:
+    (work / "untracked").write_text("x")
+    assert facts(work).files(None, "main") == ("a.txt", "sub/b.txt")
+    assert isinstance(facts(work).files(None, "gone"), Unresolved)
