@@ -7,14 +7,15 @@ creation.
 from collections.abc import Mapping, Sequence
 
 from homeport.errors import Problem, Severity
+from homeport.pipeline.evaluate.circles import Circles
 from homeport.pipeline.evaluate.jobs import Setting, build_jobs
 from homeport.pipeline.evaluate.matrix import Expansion
+from homeport.pipeline.evaluate.metadata import auto_cancel, pipeline_name
 from homeport.pipeline.evaluate.needs import settle_needs
-from homeport.pipeline.evaluate.rules import RuleBook
-from homeport.pipeline.model.config import Config, Variable, When
+from homeport.pipeline.evaluate.rules import Outcome, RuleBook
+from homeport.pipeline.model.config import Config, Rule, Variable, When
 from homeport.pipeline.model.pipeline import Decision, Pipeline, PipelineJob, Verdict
 from homeport.pipeline.model.trigger import Facts, Trigger
-from homeport.pipeline.variables.expand import expand
 from homeport.pipeline.variables.predefined import pipeline_variables, seed_variables
 from homeport.pipeline.variables.scoped import chosen_values
 
@@ -35,7 +36,8 @@ def evaluate(config: Config, trigger: Trigger, facts: Facts) -> Pipeline:
     predefined = pipeline_variables(trigger)
     user = chosen_values(trigger.variables, None)
     rules = RuleBook(facts)
-    workflow, root = _workflow(config, predefined, user, rules)
+    outcome = _workflow(config, predefined, user, rules)
+    workflow, root = outcome.decision, _root_variables(config, outcome.rule)
     if workflow.verdict is Verdict.OUT:
         return Pipeline(
             workflow=workflow,
@@ -58,17 +60,20 @@ def evaluate(config: Config, trigger: Trigger, facts: Facts) -> Pipeline:
     included, excluded, problems = _build_all(config, setting)
     jobs, found = settle_needs(_in_stage_order(included, config.stages))
     problems += found
+    problems += Circles(root, user).find(jobs)
+    name, unfit = pipeline_name(config.workflow, predefined, root, user)
     if not any(job.stage not in EDGES for job in jobs):
         problems.append(Problem(code="no-jobs", message=NO_JOBS))
+    problems += unfit
     stages = {job.stage for job in jobs}
     return Pipeline(
         workflow=workflow,
         stages=tuple(stage for stage in config.stages if stage in stages),
         jobs=jobs,
         excluded=tuple(excluded),
-        name=_name(config, predefined, root, user),
+        name=name,
         variables=root,
-        auto_cancel=config.workflow.auto_cancel,
+        auto_cancel=auto_cancel(config.workflow, outcome.rule),
         problems=(*config.problems, *problems),
         missing=config.missing,
     )
@@ -76,18 +81,22 @@ def evaluate(config: Config, trigger: Trigger, facts: Facts) -> Pipeline:
 
 def _workflow(
     config: Config, predefined: Mapping[str, str], user: Mapping[str, str], rules: RuleBook
-) -> tuple[Decision, Mapping[str, Variable]]:
-    """The decision of `workflow:rules`, and the global variables with those of its rule."""
+) -> Outcome:
+    """What `workflow:rules` decide, and by which rule."""
     if config.workflow.rules is None:
         reason = "there are no workflow rules"
-        return Decision(verdict=Verdict.IN, reason=reason), config.variables
+        return Outcome(decision=Decision(verdict=Verdict.IN, reason=reason))
     context = dict(predefined)
     context.update((key, variable.value) for key, variable in config.variables.items())
     context.update(user)
-    outcome = rules.decide(config.workflow.rules, context, When.ALWAYS)
-    if outcome.rule is None or not outcome.rule.variables:
-        return outcome.decision, config.variables
-    return outcome.decision, {**config.variables, **outcome.rule.variables}
+    return rules.decide(config.workflow.rules, context, When.ALWAYS)
+
+
+def _root_variables(config: Config, rule: Rule | None) -> Mapping[str, Variable]:
+    """The global variables with those of the workflow's rule."""
+    if rule is None or not rule.variables:
+        return config.variables
+    return {**config.variables, **rule.variables}
 
 
 def _filtered(decision: Decision) -> Problem:
@@ -127,15 +136,3 @@ def _name_too_long(job: PipelineJob) -> Problem:
 def _in_stage_order(jobs: Sequence[PipelineJob], stages: Sequence[str]) -> list[PipelineJob]:
     order = {stage: index for index, stage in enumerate(stages)}
     return sorted(jobs, key=lambda job: order.get(job.stage, len(order)))
-
-
-def _name(
-    config: Config,
-    predefined: Mapping[str, str],
-    root: Mapping[str, Variable],
-    user: Mapping[str, str],
-) -> str | None:
-    if config.workflow.name is None:
-        return None
-    values = {**predefined, **{key: variable.value for key, variable in root.items()}, **user}
-    return expand(config.workflow.name, values).strip() or None
