@@ -18,10 +18,10 @@ LIMIT = 60.0
 class Done:
     """A run that is over; `events` are those of `--json`."""
 
-    def __init__(self, status: int, stdout: bytes, stderr: bytes) -> None:
+    def __init__(self, status: int, stdout: bytes | None, stderr: bytes | None) -> None:
         self.status = status
-        self.stdout = stdout.decode("utf-8", "replace")
-        self.stderr = stderr.decode("utf-8", "replace")
+        self.stdout = (stdout or b"").decode("utf-8", "replace")
+        self.stderr = (stderr or b"").decode("utf-8", "replace")
         assert "Traceback" not in self.stderr, self.stderr
         assert "internal error" not in self.stderr, self.stderr
 

@@ -69,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the process's exit status."""
     # A command lives shortly and its values form no cycles: looking for some costs a quarter of it.
     gc.disable()
+    _open_missing_streams()
     argv = sys.argv[1:] if argv is None else argv
     try:
         args = build_parser(_command_in(argv)).parse_args(argv)
@@ -87,16 +88,42 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _report(error)
 
 
+def _open_missing_streams() -> None:
+    """Where a stream was closed, the first file that we open would take its number, and with it
+    what is printed."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+    if not sys.stdout:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    if not sys.stderr:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+
+
 def _reader_left() -> int:
     """Whoever read our output has gone: leave without a word, as other filters do."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1
 
 
+def _output_refuses() -> bool:
+    """Whether the output takes nothing any more; what it still has to get is then given up."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _reader_left()
+        return True
+    return False
+
+
 def _report(error: Exception) -> int:
     from homeport.cli.output import print_problems
-    from homeport.errors import ExitCode, HomeportError
+    from homeport.errors import ExitCode, HomeportError, MissingError
 
+    if isinstance(error, OSError) and _output_refuses():
+        error = MissingError.of(f"cannot write the output: {error.strerror}", code="output")
     if isinstance(error, HomeportError):
         print_problems(error.problems)
         return int(error.exit_code)
