@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\
   homeport explain deploy                  on the branch that is checked out
   homeport explain deploy --branch main    as if main had been pushed
+  homeport explain deploy --as schedule    in a scheduled pipeline
   homeport explain 'rspec: [linux, amd64]'
 """
 

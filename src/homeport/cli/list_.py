@@ -14,6 +14,7 @@ EXAMPLES = """\
   homeport list                     the jobs that a push of the current branch would create
   homeport list --all               also the jobs left out, with the reason
   homeport list --branch main       as if main had been pushed
+  homeport list --as merge-request  as its merge request would have them
   homeport list --json | jq -r '.jobs[].name'
 """
 

@@ -59,7 +59,7 @@ def read_trigger(
     if committed and commit is None:
         raise UsageError.of(f"{top} has no commit yet", code="no-commit")
     if wanted.changes_since is not None:
-        tip = _read_base(git, wanted.changes_since)
+        tip = _read_base(git, wanted.changes_since, subject)
     pushed = branch is not None and wanted.source is Source.PUSH and not wanted.as_new
     request = None
     if wanted.is_merge_request:
@@ -153,7 +153,13 @@ def _read_objects(
     )
 
 
-def _read_base(git: Git, name: str) -> str:
+def _read_base(git: Git, name: str, subject: Subject) -> str:
+    if subject.branch is None:
+        raise UsageError.of(
+            f"--changes-since {name}: this is no push of a branch",
+            code="pipeline-flags",
+            hint="name the branch with --branch NAME; it need not exist",
+        )
     found = read_commits(git, [name])[name] if is_revision(name) else None
     if found is None:
         raise UsageError.of(

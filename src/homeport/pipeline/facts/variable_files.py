@@ -70,8 +70,10 @@ class _Reader:
             return
         for word in data:
             if word not in ("project", "group", "global"):
-                self._refuse(
-                    name, span_of_key(data, word), f"{word} is none of project, group, global"
+                self._note(
+                    f"{word} is none of project, group and global, and is not read",
+                    span_of_key(data, word),
+                    None,
                 )
         self._add_all(data.get("global"), name, Level.INSTANCE, trusted=True)
         if project is None:

@@ -97,6 +97,7 @@ def test_a_commit_can_be_named_by_its_sha(history: Path, run: Run) -> None:
         ({"changes_since": "nothing"}, "--changes-since nothing: there is no such"),
         ({"changes_since": "v1", "tag": "v2"}, "--changes-since: only the push of a branch"),
         ({"changes_since": "v1", "kind": "web"}, "--changes-since: only the push of a branch"),
+        ({"changes_since": "main", "ref": "v1"}, "this is no push of a branch"),
         ({"target_branch": "main"}, "--target-branch: only a merge request pipeline has one"),
         ({"draft": True, "kind": "web"}, "--merge-request-draft: only a merge request"),
         ({"labels": ("a",)}, "--merge-request-labels: only a merge request"),

@@ -169,6 +169,14 @@ def test_a_repository_may_not_name_files_of_the_user(disk: Disk) -> None:
     ]
 
 
+def test_another_word_is_not_read_and_said(disk: Disk) -> None:
+    found = disk.levels("A: x\nglobal: {B: y}").read()
+    assert chosen_values(found.variables, None) == {"B": "y"}
+    [note] = found.problems
+    assert str(note.span) == "~/.gitlab-ci-local/variables.yml:1:1"
+    assert note.message == "A is none of project, group and global, and is not read"
+
+
 def test_a_link_of_the_repository_is_not_followed(disk: Disk, tmp_path: Path) -> None:
     (tmp_path / "outside.yml").write_text("A: stolen\n")
     (disk.root / ".gitlab-ci-local-variables.yml").symlink_to(tmp_path / "outside.yml")
@@ -184,7 +192,6 @@ def test_a_link_of_the_repository_is_not_followed(disk: Disk, tmp_path: Path) ->
         ("flat", "A: {type: secret, values: {'*': x}}", "the type of A must be variable or file"),
         ("flat", "A: {type: file}", "the values of A must map environment scopes to texts"),
         ("flat", "A: {values: {'*': [x]}}", "the values of A must map environment scopes to"),
-        ("levels", "A: x", "A is none of project, group, global"),
         ("levels", "just text", "the file must hold project:, group: or global:"),
         ("levels", "global: [", "not valid YAML"),
         ("levels", "global: text", "variables must be a mapping"),
