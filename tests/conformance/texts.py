@@ -106,7 +106,8 @@ def _inputs(given: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"inputs": resolve_inputs(as_values(given["spec"]), args)}
     if "block" in given:
         ((_, inside),) = find_blocks(given["block"])
-        return {"value": evaluate_block(inside, as_values(given["context"]), _scope(given))}
+        context = as_values(given["context"])
+        return {"value": evaluate_block(inside, context, _scope(given), block=given["block"])}
     functions = given.get("functions") or [given["function"]]
     return {"value": apply_functions(functions, as_values(given["value"]), _scope(given))}
 

@@ -10,7 +10,9 @@ from homeport.pipeline.model.document import Document, Map, Seq
 
 def load_given(given: Mapping[str, Any]) -> Document:
     """The file that a vector writes as `yaml`, or as data under `config`."""
-    source = given["yaml"] if given.get("yaml") is not None else json.dumps(given["config"])
+    source = given.get("yaml")
+    if source is None:
+        source = json.dumps(given["config"], ensure_ascii=False)
     return load(source.encode(), ".gitlab-ci.yml")
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from homeport.pipeline.conditions.expression import ExpressionError, is_true, parse
 from homeport.pipeline.document.ruby import inspect_value
 
-_SPEC_KEYS = ("inputs", "component", "include")
-_INPUT_KEYS = ("default", "description", "options", "regex", "rules", "type")
 _NAMES = {"array": "an array", "boolean": "a boolean", "number": "a number", "string": "a string"}
+TYPES = frozenset(_NAMES)
 
 
 class InputsError(Exception):
@@ -21,8 +21,9 @@ class InputsError(Exception):
 def resolve_inputs(specs: Any, given: Any) -> dict[str, Any]:
     """The value of each input: the given one, or its default.
 
-    `specs` is the mapping under `spec:inputs` (or null), `given` the one under `inputs`. Raises
-    `InputsError` with all findings.
+    `specs` is the mapping under `spec:inputs` (or null), `given` the one under `inputs`. A rule of
+    an input sees what is given and the values of the inputs before it. Raises `InputsError` with
+    all findings.
     """
     specs = specs if isinstance(specs, dict) else {}
     given = given if isinstance(given, dict) else {}
@@ -30,11 +31,13 @@ def resolve_inputs(specs: Any, given: Any) -> dict[str, Any]:
     errors = [f"unknown input arguments: {', '.join(unknown)}"] if unknown else []
     values: dict[str, Any] = {}
     for name, spec in specs.items():
-        rule = spec if isinstance(spec, dict) else {}
         if _type_of(spec) not in _NAMES:
             types = ", ".join(sorted(_NAMES))
             errors.append(f"unknown input specification for `{name}` (valid types: {types})")
             continue
+        rule = spec if isinstance(spec, dict) else {}
+        if isinstance(rule.get("rules"), list):
+            rule = _settle(rule, {**values, **given})
         found = _check_input(rule, given.get(name))
         errors += [f"`{name}` input: {what}" for what in found]
         values[str(name)] = rule.get("default") if given.get(name) is None else given[name]
@@ -43,28 +46,31 @@ def resolve_inputs(specs: Any, given: Any) -> dict[str, Any]:
     return values
 
 
-def check_header(header: Mapping[Any, Any]) -> Mapping[Any, Any]:
-    """The mapping under `spec:` of a header. Raises `InputsError` for keys that GitLab refuses."""
-    errors = _unknown_keys("header", header, ("spec",))
-    spec = header.get("spec")
-    if spec is not None and not isinstance(spec, dict):
-        raise InputsError(["header:spec config should be a hash"])
-    spec = spec or {}
-    errors += _unknown_keys("header:spec", spec, _SPEC_KEYS)
-    inputs = spec.get("inputs")
-    if inputs is not None and not isinstance(inputs, dict):
-        errors.append("header:spec:inputs config should be a hash")
-    for name, rule in (inputs if isinstance(inputs, dict) else {}).items():
-        if isinstance(rule, dict):
-            errors += _unknown_keys(f"header:spec:inputs:{name}", rule, _INPUT_KEYS)
-    if errors:
-        raise InputsError(errors)
-    return spec
+def is_text(value: Any) -> bool:
+    """GitLab's "alphanumeric": a string or an integer."""
+    return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool))
 
 
-def _unknown_keys(place: str, config: Mapping[Any, Any], allowed: tuple[str, ...]) -> list[str]:
-    unknown = [str(key) for key in config if key not in allowed]
-    return [f"{place} config contains unknown keys: {', '.join(unknown)}"] if unknown else []
+def _settle(spec: Mapping[Any, Any], inputs: Mapping[str, Any]) -> Mapping[Any, Any]:
+    """The input's specification with the options and the default of the first rule that holds."""
+    settled = dict(spec)
+    rules = [rule for rule in spec["rules"] if isinstance(rule, dict)]
+    matching = next((rule for rule in rules if _holds(rule.get("if"), inputs)), {})
+    if any("default" in rule or "if" not in rule for rule in rules):
+        settled.setdefault("default", None)
+    for key in ("options", "default"):
+        if matching.get(key) is not None:
+            settled[key] = matching[key]
+    return settled
+
+
+def _holds(condition: Any, inputs: Mapping[str, Any]) -> bool:
+    if condition is None:
+        return True
+    try:
+        return is_true(parse(str(condition)), {}, inputs)
+    except ExpressionError:
+        return False
 
 
 def _type_of(spec: Any) -> Any:
@@ -77,7 +83,8 @@ def _check_input(rule: Mapping[Any, Any], value: Any) -> list[str]:
     if "default" not in rule and value is None:
         return ["required value has not been provided"]
     errors = []
-    if "default" in rule:
+    # Where no rule holds there is no default to look at.
+    if "default" in rule and not ("rules" in rule and rule["default"] is None):
         errors += _check_value(rule, rule["default"], "default")
     if value is not None:
         errors += _check_value(rule, value, "provided")

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from homeport.pipeline.document.functions import Scope, apply_functions
-from homeport.pipeline.document.inputs import InputsError, check_header, resolve_inputs
+from homeport.pipeline.document.inputs import InputsError, resolve_inputs
 from homeport.pipeline.document.ruby import float_text, inspect_value
 from homeport.pipeline.model.document import Document, Map, Seq
 
@@ -14,6 +14,7 @@ _SEGMENT = re.compile(r"([^\[\]]+)((?:\[[0-9]{1,9}\])*)")
 _INPUTS_WITHOUT_HEADER = (
     "Given inputs not defined in the `spec` section of the included configuration file"
 )
+_LATER = "matrix"
 _MAX_BLOCKS = 10_000
 _MAX_FUNCTIONS = 3
 _MAX_ACCESS_BYTES = 1024
@@ -38,6 +39,9 @@ def interpolate(
         if given:
             raise InputsError([_INPUTS_WITHOUT_HEADER])
         return document.content
+    # Most files have no header, and none of what reads one.
+    from homeport.pipeline.document.header import check_header
+
     spec = check_header(document.header)
     context: dict[str, Any] = {"inputs": resolve_inputs(spec.get("inputs"), given)}
     wanted = spec.get("component")
@@ -49,9 +53,16 @@ def interpolate(
     return content
 
 
-def evaluate_block(text: str, context: Mapping[str, Any], scope: Scope) -> Any:
-    """The value of what stands inside one block: an access, and functions after `|`."""
+def evaluate_block(
+    text: str, context: Mapping[str, Any], scope: Scope, *, block: str | None = None
+) -> Any:
+    """The value of what stands inside one block: an access, and functions after `|`.
+
+    A block about the matrix of a job is left as it is written (`block`): its job is not made yet.
+    """
     access, *functions = (part.strip() for part in text.split("|"))
+    if block is not None and access.split(".", 1)[0] == _LATER:
+        return block
     value = _read_access(access, context)
     if len(functions) > _MAX_FUNCTIONS:
         raise InputsError(["too many functions in interpolation block"])
@@ -150,7 +161,9 @@ class _Template:
             return text
         for block, inside in blocks:
             if block not in self._blocks:
-                self._blocks[block] = evaluate_block(inside, self._context, self._scope)
+                self._blocks[block] = evaluate_block(
+                    inside, self._context, self._scope, block=block
+                )
         if len(self._blocks) > _MAX_BLOCKS:
             raise InputsError(["too many interpolation blocks"])
         if len(blocks) == 1 and blocks[0][0] == text:

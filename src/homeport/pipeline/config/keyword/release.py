@@ -27,6 +27,7 @@ STATUS = Keyword(
 _KEYS = (
     "tag_name", "tag_message", "name", "description", "ref", "released_at", "milestones", "assets",
 )  # fmt: skip
+_LINK_KEYS = ("name", "url", "filepath", "link_type")
 _BAD_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|//|@\{|(^|/)\.|\.lock(/|$)|[/.]$|^-")
 
 
@@ -79,3 +80,10 @@ def _check_assets(value: Any, entry: Entry) -> None:
         links = None if not isinstance(links, list) else links
     if is_blank(links):
         entry.wrong(value, "links", "can't be blank", "blank")
+    for index, link in enumerate(links if isinstance(links, list) else ()):
+        if isinstance(link, dict):
+            place = entry.child(value, "links").child(links, index, "link")
+            place.keys(link, _LINK_KEYS)
+            place.string(link, "name", required=True)
+            if is_blank(link.get("url")):
+                place.wrong(link, "url", "can't be blank", "blank")
