@@ -80,7 +80,13 @@ def main(args: argparse.Namespace) -> int:
         return ExitCode.OK
     if has_errors(pipeline.problems):
         raise HomeportError(pipeline.problems)
-    print_problems((*worth_saying(pipeline, strict=args.strict), *_uncommitted(evaluation)))
+    print_problems(
+        (
+            *worth_saying(pipeline, strict=args.strict),
+            *_without_effect(evaluation, args),
+            *_uncommitted(evaluation),
+        )
+    )
     if pipeline.missing and (args.strict or not args.job):
         return _refuse(args)
     return _run(evaluation, args)
@@ -97,6 +103,23 @@ def _uncommitted(evaluation: "Evaluation") -> "tuple[Problem, ...]":
         return ()
     message = f"the working tree is run as it is, with {words} changes that a push would not have"
     return (Problem(code="uncommitted", severity=Severity.NOTE, message=message),)
+
+
+def _without_effect(evaluation: "Evaluation", args: argparse.Namespace) -> "tuple[Problem, ...]":
+    """What the jobs ask for that nothing here does; once, and only of the jobs that are run."""
+    from homeport.errors import UsageError
+    from homeport.pipeline.plan.effects import without_effect
+    from homeport.pipeline.plan.selection import select_jobs
+
+    pipeline = evaluation.pipeline
+    jobs = pipeline.jobs
+    if args.job:
+        try:
+            jobs = select_jobs(pipeline, args.job, needs=args.needs).jobs
+        except UsageError:
+            return ()  # the run itself says so
+    note = without_effect(jobs, pipeline.auto_cancel)
+    return () if note is None else (note,)
 
 
 def _refuse(args: argparse.Namespace) -> int:

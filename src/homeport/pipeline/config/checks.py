@@ -12,6 +12,7 @@ from msgspec import structs
 
 from homeport.errors import Problem, Span
 from homeport.pipeline.config.cycle import find_cycle
+from homeport.pipeline.config.hints import Hints
 from homeport.pipeline.config.instances import Instances, all_interpolated_needs
 from homeport.pipeline.model.config import Job, Need
 from homeport.pipeline.model.document import span_of_key, span_of_value
@@ -39,6 +40,7 @@ class Checks:
         self._partial = partial
         self._guesses_stages = partial and not own_stages
         self._instances = Instances(jobs)
+        self._hints: dict[str, Hints] = {}
 
     def run(self, broken: set[str]) -> None:
         """Check every job but those that are `broken` by themselves or unresolved already."""
@@ -81,15 +83,27 @@ class Checks:
                 dependents.setdefault(found.name if found else wanted, []).append(name)
         return dependents
 
-    def _error(self, message: str, code: str, span: Span | None) -> None:
-        self.problems.append(Problem(message=message, code=code, span=span))
+    def _error(self, message: str, code: str, span: Span | None, hint: str | None = None) -> None:
+        self.problems.append(Problem(message=message, code=code, span=span, hint=hint))
 
-    def _unknown(self, job: Job, reason: str, message: str, code: str, span: Span | None) -> None:
+    def _unknown(
+        self, job: Job, reason: str, message: str, code: str, span: Span | None, *, hint: str | None
+    ) -> None:
         """Something that no file defines: an error, unless an unread file may define it."""
         if self._partial:
             self.reasons.setdefault(job.name, []).append(reason)
         else:
-            self._error(message, code, span)
+            self._error(message, code, span, hint)
+
+    def _near(self, word: str, kind: str) -> str | None:
+        """The stage or job that was perhaps meant."""
+        if self._partial:
+            return None
+        hints = self._hints.get(kind)
+        if hints is None:
+            names = self._stages if kind == "stage" else tuple(self._jobs)
+            hints = self._hints[kind] = Hints(names)
+        return hints.of(word)
 
     def _check_stage(self, job: Job) -> bool:
         if job.stage in self._order:
@@ -101,6 +115,7 @@ class Checks:
             f"{', '.join(self._stages)}",
             "unknown-stage",
             span_of_value(job.raw, "stage"),
+            hint=self._near(job.stage, "stage"),
         )
         return False
 
@@ -162,6 +177,7 @@ class Checks:
                     f"{job.name} job: undefined {kind}: {name}",
                     f"undefined-{kind}",
                     span,
+                    hint=self._near(name, "job"),
                 )
             return optional
         if target.unresolved:
@@ -202,9 +218,9 @@ class Checks:
         stop = self._instances.job(name)
         if (stop is None and self._partial) or (stop is not None and stop.unresolved):
             return
-        fault = None
+        fault = hint = None
         if stop is None:
-            fault = "is not defined"
+            fault, hint = "is not defined", self._near(name, "job")
         elif stop.environment is None:
             fault = "does not have environment defined"
         elif stop.environment.name != environment.name:
@@ -213,7 +229,7 @@ class Checks:
             fault = "needs to have action stop defined"
         if fault is not None:
             span = span_of_value(job.raw.get("environment"), "on_stop")
-            self._error(f"{job.name} job: on_stop job {name} {fault}", "on-stop", span)
+            self._error(f"{job.name} job: on_stop job {name} {fault}", "on-stop", span, hint)
 
     def _check_pages(self, job: Job) -> None:
         pages: Any = job.pages

@@ -24,6 +24,7 @@ from homeport.pipeline.config.keyword.stage import DEFAULT_STAGE
 from homeport.pipeline.config.keyword.stages import DEFAULT_STAGES
 from homeport.pipeline.config.keywords import parser_of
 from homeport.pipeline.config.ruby import is_blank, ruby_string
+from homeport.pipeline.config.unresolved import with_unresolved
 from homeport.pipeline.model.config import Config, Job, MissingInclude, Workflow
 from homeport.pipeline.model.document import span_of_key, span_of_value
 
@@ -46,12 +47,14 @@ def compose(
     *,
     unresolved: Mapping[str, tuple[str, ...]] = {},
     missing: tuple[MissingInclude, ...] = (),
+    written: Mapping[Any, Any] = {},
 ) -> Config:
     """The validated configuration; nothing is raised, see `Config.problems`.
 
     `content` has `extends` and `!reference` resolved. `unresolved` are keys left out of it because
     they name what no known file defines (with the reasons); `missing` the includes not read: what
-    may be defined there makes a job unresolved instead of wrong.
+    may be defined there makes a job unresolved instead of wrong. `written` is the content before
+    `extends` and `!reference`: it has the unresolved keys in their places.
     """
     reader = Reader()
     defaults = read_defaults(content, reader)
@@ -64,9 +67,8 @@ def compose(
         has_workflow_rules=_has_rules(content.get("workflow")),
     )
     jobs, broken = _read_jobs(content, setting, partial=bool(missing or unresolved))
-    for name, reasons in unresolved.items():
-        if name not in _RESERVED and name not in _RESERVED_UNLESS_JOB and not is_hidden(name):
-            jobs[name] = Job(name=name, stage=DEFAULT_STAGE, unresolved=tuple(reasons))
+    if unresolved:
+        jobs = with_unresolved(jobs, _jobs_among(unresolved), written)
     checks = Checks(
         jobs, stages, partial=bool(missing or unresolved), own_stages="stages" in content
     )
@@ -89,6 +91,16 @@ def compose(
         problems=_limit_warnings(problems),
         missing=missing,
     )
+
+
+def _jobs_among(
+    unresolved: Mapping[str, tuple[str, ...]],
+) -> Mapping[str, tuple[str, ...]]:
+    return {
+        name: reasons
+        for name, reasons in unresolved.items()
+        if name not in _RESERVED and name not in _RESERVED_UNLESS_JOB and not is_hidden(name)
+    }
 
 
 def _read(content: Mapping[Any, Any], key: str, keyword: str, reader: Reader, default: Any) -> Any:
@@ -161,12 +173,15 @@ def _read_entry(
 
 
 def _complain_of(name: Any, content: Mapping[Any, Any], reader: Reader) -> None:
+    from homeport.pipeline.config.hints import did_you_mean
+
     text = ruby_string(name).lower()
     if text.replace(" ", "").isalpha() and text.isascii():
         # GitLab's messages show such a name, and only such a one, with underscores.
         text = text.replace(" ", "_")
     message = f"jobs {text} {_NO_KEYWORD}"
-    reader.error(message, "no-script", span_of_key(content, name))
+    hint = did_you_mean(ruby_string(name), (*_RESERVED, *_RESERVED_UNLESS_JOB))
+    reader.error(message, "no-script", span_of_key(content, name), hint)
 
 
 def _limit_warnings(problems: list[Problem]) -> tuple[Problem, ...]:

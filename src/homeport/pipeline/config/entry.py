@@ -35,6 +35,7 @@ class Finding(Struct, frozen=True):
     code: str
     span: Span | None
     verbatim: bool = False
+    hint: str | None = None
 
     def problem(self, owner: str, keyword: str) -> Problem:
         """The complaint about `keyword` of the entry whose location is `owner`."""
@@ -46,7 +47,10 @@ class Finding(Struct, frozen=True):
         else:
             message = f"{join(owner, keyword)}{self.path} {self.text}"
         return Problem(
-            message=message if self.verbatim else message.lower(), code=self.code, span=self.span
+            message=message if self.verbatim else message.lower(),
+            code=self.code,
+            span=self.span,
+            hint=self.hint,
         )
 
 
@@ -83,9 +87,11 @@ class Entry:
         """The entry of `value[key]` where GitLab's location stays that of this entry."""
         return Entry(value, key, self._path, self._found)
 
-    def config(self, text: str, code: str, span: Span | None = None) -> None:
+    def config(
+        self, text: str, code: str, span: Span | None = None, hint: str | None = None
+    ) -> None:
         """Complain of the value as a whole."""
-        self.say(f"config {text}", code, span)
+        self._add("entry", f"config {text}", code, span, verbatim=False, hint=hint)
 
     def wrong(self, value: Any, key: str, text: str, code: str = "wrong-type") -> None:
         """Complain of attribute `key` of the mapping `value`."""
@@ -95,22 +101,31 @@ class Entry:
         self, text: str, code: str, span: Span | None = None, *, verbatim: bool = False
     ) -> None:
         """Complain in GitLab's own words, which follow the location."""
-        self._add("entry", text, code, span, verbatim)
+        self._add("entry", text, code, span, verbatim=verbatim)
 
     def owner(self, text: str, code: str) -> None:
         """Complain as the mapping that holds this keyword does."""
-        self._add("owner", text, code, None, False)
+        self._add("owner", text, code, None, verbatim=False)
 
     def owner_child(self, name: str, text: str, code: str) -> None:
         """Complain at the mapping that holds this keyword, under another name for the keyword."""
-        self._add("owner", f":{name} {text}", code, None, False)
+        self._add("owner", f":{name} {text}", code, None, verbatim=False)
 
     def bare(self, text: str, code: str, *, verbatim: bool = False) -> None:
         """Complain without a location, as a few of GitLab's entries do."""
-        self._add("nowhere", text, code, None, verbatim)
+        self._add("nowhere", text, code, None, verbatim=verbatim)
 
-    def _add(self, anchor: Anchor, text: str, code: str, span: Span | None, verbatim: bool) -> None:
-        finding = Finding(anchor, self._path, text, code, span or self.span, verbatim)
+    def _add(
+        self,
+        anchor: Anchor,
+        text: str,
+        code: str,
+        span: Span | None,
+        *,
+        verbatim: bool,
+        hint: str | None = None,
+    ) -> None:
+        finding = Finding(anchor, self._path, text, code, span or self.span, verbatim, hint)
         if finding not in self._found:
             self._found.append(finding)
 
@@ -118,9 +133,14 @@ class Entry:
         """Complain of the keys of the mapping `value` that are not `allowed`."""
         unknown = [key for key in value if key not in allowed]
         if unknown:
+            from homeport.pipeline.config.hints import did_you_mean
+
             names = ", ".join(map(ruby_string, unknown))
             self.config(
-                f"contains unknown keys: {names}", "unknown-key", span_of_key(value, unknown[0])
+                f"contains unknown keys: {names}",
+                "unknown-key",
+                span_of_key(value, unknown[0]),
+                did_you_mean(ruby_string(unknown[0]), allowed),
             )
 
     def required(self, value: Any, keys: Iterable[str]) -> bool:
@@ -209,8 +229,10 @@ class Reader:
         result: T = known[1]
         return result
 
-    def error(self, message: str, code: str, span: Span | None = None) -> None:
-        self.problems.append(Problem(message=message, code=code, span=span))
+    def error(
+        self, message: str, code: str, span: Span | None = None, hint: str | None = None
+    ) -> None:
+        self.problems.append(Problem(message=message, code=code, span=span, hint=hint))
 
     def warn(self, message: str, code: str, span: Span | None = None) -> None:
         self.problems.append(

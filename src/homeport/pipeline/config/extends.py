@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from homeport.errors import UsageError
+from homeport.pipeline.config.hints import did_you_mean
 from homeport.pipeline.config.ruby import ruby_string
 from homeport.pipeline.document.limits import Limits
 from homeport.pipeline.document.merge import Budget, OverBudgetError, merge_all
@@ -114,7 +115,8 @@ class _Extender:
         heirs: tuple[Any, ...],
     ) -> None:
         if unknown and not self._partial:
-            self._fail(key, value, f"unknown keys in `extends` ({', '.join(unknown)})")
+            hint = did_you_mean(unknown[0], filter(_is_name, self._config))
+            self._fail(key, value, f"unknown keys in `extends` ({', '.join(unknown)})", hint)
         invalid = [
             base
             for base in bases
@@ -127,10 +129,17 @@ class _Extender:
         if key in heirs:
             self._fail(key, value, "circular dependency detected in `extends`")
 
-    def _fail(self, key: Any, value: Map, what: str) -> None:
+    def _fail(self, key: Any, value: Map, what: str, hint: str | None = None) -> None:
         raise UsageError.of(
-            f"{ruby_string(key)}: {what}", code="extends", span=span_of_value(value, "extends")
+            f"{ruby_string(key)}: {what}",
+            code="extends",
+            span=span_of_value(value, "extends"),
+            hint=hint,
         )
+
+
+def _is_name(key: Any) -> bool:
+    return isinstance(key, str)
 
 
 def _base_keys(written: Any) -> tuple[str, ...]:

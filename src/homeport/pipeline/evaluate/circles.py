@@ -64,7 +64,8 @@ class Circles:
 
     def _outside(self, inherit: bool | tuple[str, ...]) -> "_Outer":
         referring = _referring(inherited(self._root, inherit))
-        values = [variable.value for variable in (*referring.values(), *self._given)]
+        values = [variable.value for variable in referring.values()]
+        values += [variable.value for variable in self._given]
         return _Outer(referring, "\n".join(values), self._circle(referring) is not None)
 
     def _circle(self, referring: Mapping[str, Variable]) -> str | None:

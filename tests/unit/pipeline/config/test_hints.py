@@ -1,0 +1,70 @@
+"""Words that a person may have meant, beside GitLab's messages; and what no known file defines."""
+
+import pytest
+
+from homeport.errors import UsageError
+from homeport.pipeline.config.compose import compose
+from homeport.pipeline.config.extends import resolve_extends
+from homeport.pipeline.config.hints import Hints, did_you_mean
+from homeport.pipeline.document.load import load
+
+HINTS: list[tuple[str, str | None]] = [
+    ("{x: {script: e, stages: build}}", "did you mean stage?"),
+    ("{x: {script: e, zzz: 1}}", None),
+    ("{x: {script: e, artifacts: {path: [a]}}}", "did you mean paths?"),
+    ("{x: {script: e}, varables: {A: b}}", "did you mean variables?"),
+    ("{x: {script: e, stage: biuld}}", "did you mean build?"),
+    ("{compile: {script: e}, y: {script: e, needs: [compil]}}", "did you mean compile?"),
+    ("{compile: {script: e}, y: {script: e, dependencies: [complie]}}", "did you mean compile?"),
+    (
+        "{stop: {script: e}, y: {script: e, environment: {name: a, on_stop: stopp}}}",
+        "did you mean stop?",
+    ),
+]
+
+
+@pytest.mark.parametrize(("file", "hint"), HINTS)
+def test_hint(file: str, hint: str | None) -> None:
+    [problem] = compose(load(file.encode(), "x.yml").content).problems
+    assert problem.hint == hint
+
+
+def test_hint_for_extends() -> None:
+    file = load(b"{.build: {stage: test}, x: {extends: .biuld, script: e}}", "x.yml").content
+    with pytest.raises(UsageError) as raised:
+        resolve_extends(file)
+    assert [problem.hint for problem in raised.value.problems] == ["did you mean .build?"]
+
+
+def test_no_hint_where_a_search_would_take_long() -> None:
+    assert did_you_mean("job 10001", (f"job {number}" for number in range(10_000))) is None
+    hints = Hints(("build",), limit=1)
+    assert [hints.of("biuld"), hints.of("biuld")] == ["did you mean build?", None]
+
+
+def test_unresolved_jobs_keep_their_place_and_stage() -> None:
+    written = load(
+        b"""
+.base: {stage: build}
+first: {extends: [.base, .unknown], script: e}
+second: {script: e}
+third: {extends: .unknown, stage: deploy}
+fourth: {script: e}
+fifth: {extends: .unknown}
+""",
+        "x.yml",
+    ).content
+    merged, unresolved = resolve_extends(written, partial=True)
+    config = compose(merged, unresolved=unresolved, written=written)
+    assert [(name, job.stage) for name, job in config.jobs.items()] == [
+        ("first", "build"),
+        ("second", "test"),
+        ("third", "deploy"),
+        ("fourth", "test"),
+        ("fifth", "test"),
+    ]
+    assert [str(job.span) for job in config.jobs.values() if job.unresolved] == [
+        "x.yml:3:1",
+        "x.yml:5:1",
+        "x.yml:7:1",
+    ]
