@@ -63,7 +63,7 @@ def evaluate(config: Config, trigger: Trigger, facts: Facts) -> Pipeline:
     problems += Circles(root, user).find(jobs)
     name, unfit = pipeline_name(config.workflow, predefined, root, user)
     if not any(job.stage not in EDGES for job in jobs):
-        problems.append(Problem(code="no-jobs", message=NO_JOBS))
+        problems.append(_no_jobs(config))
     problems += unfit
     stages = {job.stage for job in jobs}
     return Pipeline(
@@ -97,6 +97,14 @@ def _root_variables(config: Config, rule: Rule | None) -> Mapping[str, Variable]
     if rule is None or not rule.variables:
         return config.variables
     return {**config.variables, **rule.variables}
+
+
+def _no_jobs(config: Config) -> Problem:
+    """An error, unless jobs may be in a file that could not be read."""
+    if not config.missing:
+        return Problem(code="no-jobs", message=NO_JOBS)
+    message = "no known job is in this pipeline; there may be some in the includes not read"
+    return Problem(code="no-known-jobs", severity=Severity.NOTE, message=message)
 
 
 def _filtered(decision: Decision) -> Problem:

@@ -6,7 +6,7 @@ import pytest
 
 from homeport.pipeline.config.compose import compose
 from homeport.pipeline.evaluate.evaluate import evaluate
-from homeport.pipeline.model.config import AllowFailure, When
+from homeport.pipeline.model.config import AllowFailure, MissingInclude, When
 from homeport.pipeline.model.pipeline import Pipeline, Verdict
 from homeport.pipeline.model.trigger import (
     AllChanged,
@@ -216,6 +216,14 @@ def test_a_pipeline_without_jobs_is_gitlab_s_error(config: dict[str, Any]) -> No
         "Pipeline will not run for the selected trigger. The rules configuration prevented any "
         "jobs from being added to the pipeline."
     )
+
+
+def test_jobs_may_be_in_an_include_that_was_not_read() -> None:
+    missing = MissingInclude(kind="project", location="ci.yml", project="g/p", reason="no network")
+    config = compose({"job": {"script": "x", "rules": [{"when": "never"}]}}, missing=(missing,))
+    pipeline = evaluate(config, trigger(), Repository())
+    assert [problem.severity for problem in pipeline.problems] == ["note", "note"]
+    assert "there may be some in the includes not read" in messages(pipeline)[-1]
 
 
 def test_a_need_that_rules_leave_out_is_gitlab_s_error_unless_optional() -> None:
