@@ -76,6 +76,13 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
         help="set a variable, over those of the file; may be repeated",
     )
     group.add_argument(
+        "--remote-variables",
+        dest="variables_from",
+        action="store_const",
+        const="gitlab",
+        help="add the project's and its groups' CI/CD variables, read from the GitLab server",
+    )
+    group.add_argument(
         "--strict",
         action="store_true",
         help="an include that cannot be reached is an error, not a note",

@@ -8,34 +8,41 @@ from typing import TYPE_CHECKING
 from homeport.errors import ExitCode, Problem, Severity, UsageError
 
 if TYPE_CHECKING:
-    from homeport.pipeline.flow import Evaluation
+    from homeport.pipeline.flow import Evaluation, Request
     from homeport.pipeline.model.pipeline import Pipeline
     from homeport.settings.model import Settings
 
-_FLAGS = ("executor", "concurrency", "default_image", "pull_policy")
-"""Flags of `run` that stand for a setting of the same name."""
+_FLAGS = ("executor", "concurrency", "default_image", "pull_policy", "variables_from")
+"""Flags that stand for a setting of the same name."""
 
 
 def evaluate_for(args: argparse.Namespace) -> "Evaluation":
     """Evaluate the pipeline that the arguments name; raises with every error of the file."""
+    from homeport.cli.output import hide
+    from homeport.pipeline.flow import evaluate_pipeline
+
+    evaluation = evaluate_pipeline(request_for(args))
+    hide(secrets_of(evaluation))
+    return evaluation
+
+
+def request_for(args: argparse.Namespace) -> "Request":
+    """What the arguments ask to be evaluated."""
     import os
 
-    from homeport.cli.output import hide
     from homeport.cli.simulation import wanted_of
-    from homeport.pipeline.flow import Request, evaluate_pipeline
+    from homeport.pipeline.flow import Request
 
     root = find_repository(args.directory)
-    request = Request(
+    return Request(
         root=root,
         settings=_settings(root, args),
+        env=os.environ,
         file=args.file or ".gitlab-ci.yml",
         wanted=wanted_of(args),
         home=os.environ.get("HOME"),
         count_changes=args.command == "run",
     )
-    evaluation = evaluate_pipeline(request)
-    hide(secrets_of(evaluation))
-    return evaluation
 
 
 def secrets_of(evaluation: "Evaluation") -> Iterator[str]:

@@ -48,10 +48,11 @@ class Lint(Struct, frozen=True, kw_only=True):
 
 
 class ServerVariable(Struct, frozen=True, kw_only=True):
-    """A CI/CD variable of a project or group. `scope` is its environment scope (`*` is all)."""
+    """A CI/CD variable of a project or group. `scope` is its environment scope (`*` is all);
+    `value` is None for a hidden variable, whose value is told to nobody."""
 
     key: str
-    value: str
+    value: str | None
     raw: bool
     masked: bool
     protected: bool
@@ -182,12 +183,27 @@ class GitLab:
         what = f"the variables of the group {group}"
         return self._variables(f"/groups/{_part(group)}/variables", what)
 
+    def namespace(self, project: str) -> str | None:
+        """The path of the group that holds a project; None if it is a user's."""
+        what = f"the project {project}"
+        found = self._mapping(self._get(f"/projects/{_part(project)}", {}), what)
+        namespace = _inner(found, "namespace")
+        return _text(namespace, "full_path") if namespace.get("kind") == "group" else None
+
+    def is_protected(self, project: str, kind: str, name: str) -> bool:
+        """Whether a ref is protected; `kind` is `branches` or `tags`. One that the server does not
+        know is not."""
+        path = f"/projects/{_part(project)}/repository/{kind}/{_part(name)}"
+        response = self._get(path, {})
+        if response.status == 404:
+            return False
+        return self._mapping(response, f"{name} of {project}").get("protected") is True
+
     def _variables(self, path: str, what: str) -> tuple[ServerVariable, ...]:
         return tuple(
             ServerVariable(
                 key=_text(entry, "key"),
-                # A hidden variable's value is told to nobody.
-                value=str(entry.get("value") or ""),
+                value=None if entry.get("value") is None else str(entry["value"]),
                 raw=bool(entry.get("raw")),
                 masked=bool(entry.get("masked") or entry.get("hidden")),
                 protected=bool(entry.get("protected")),

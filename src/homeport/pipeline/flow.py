@@ -45,10 +45,11 @@ class Request(Struct, frozen=True, kw_only=True):
     """What to evaluate: the file (relative to the root) of the working tree at `root`, for the
     `wanted` pipeline. `home` is the user's home folder, for variable files. `count_changes` is
     whether somebody wants to know how many changes are not committed, which costs a look at every
-    file."""
+    file. `env` is the environment of the command: where credentials and proxies are looked up."""
 
     root: Path
     settings: Settings
+    env: Mapping[str, str] = {}
     file: str = ".gitlab-ci.yml"
     wanted: Wanted = Wanted()
     home: str | None = None
@@ -89,6 +90,13 @@ def evaluate_pipeline(request: Request) -> Evaluation:
     )
 
 
+def read_root_file(request: Request) -> tuple[Trigger, bytes]:
+    """The facts of a request, and the bytes of the CI file that it would evaluate."""
+    trigger = _give(request).trigger
+    source = _source(request, trigger, GitFacts(request.root, trigger))
+    return trigger, _read_bytes(source, request, trigger)
+
+
 def _with_notes(pipeline: Pipeline, notes: tuple[Problem, ...]) -> Pipeline:
     if not notes:
         return pipeline
@@ -103,7 +111,7 @@ def _give(request: Request) -> Given:
         now=_now(),
         count_changes=request.count_changes,
     )
-    return give_variables(trigger, request.settings, request.home)
+    return give_variables(trigger, request.settings, request.home, request.env)
 
 
 def _source(request: Request, trigger: Trigger, facts: Facts) -> FileSource:
@@ -117,6 +125,10 @@ def _source(request: Request, trigger: Trigger, facts: Facts) -> FileSource:
 
 
 def _read(source: FileSource, request: Request, trigger: Trigger) -> Document:
+    return load(_read_bytes(source, request, trigger), request.file)
+
+
+def _read_bytes(source: FileSource, request: Request, trigger: Trigger) -> bytes:
     content = source.read(request.file)
     if content is None:
         path = request.root / request.file
@@ -133,7 +145,7 @@ def _read(source: FileSource, request: Request, trigger: Trigger) -> Document:
             code="no-file",
             hint=f"looked in {request.root}; name another file with -f FILE",
         )
-    return load(content, request.file)
+    return content
 
 
 def _listing(facts: Facts) -> tuple[str, ...]:

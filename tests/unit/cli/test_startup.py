@@ -9,6 +9,7 @@ ALLOWED = {
     "homeport.__main__",
     "homeport.cli",
     "homeport.cli.completion",
+    "homeport.cli.diff",
     "homeport.cli.explain",
     "homeport.cli.lint",
     "homeport.cli.list_",

@@ -1,6 +1,6 @@
 """All variables from outside the CI file: settings and flags over variable files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from msgspec import Struct, structs
@@ -13,7 +13,7 @@ from homeport.pipeline.facts.variable_files import (
     read_variable_files,
 )
 from homeport.pipeline.model.trigger import GivenVariable, Trigger
-from homeport.settings.model import Settings
+from homeport.settings.model import Settings, VariablesFrom
 
 
 class Given(Struct, frozen=True, kw_only=True):
@@ -23,20 +23,33 @@ class Given(Struct, frozen=True, kw_only=True):
     problems: tuple[Problem, ...] = ()
 
 
-def give_variables(trigger: Trigger, settings: Settings, home: str | None) -> Given:
-    """The trigger with the variables of the settings and of gitlab-ci-local's files, if any.
+def give_variables(
+    trigger: Trigger, settings: Settings, home: str | None, env: Mapping[str, str] = {}
+) -> Given:
+    """The trigger with the variables of the settings, of gitlab-ci-local's files, if any, and, when
+    the settings ask for them, those of the server.
 
-    `home` is the user's home folder. Raises `UsageError` for a broken file.
+    `home` is the user's home folder, `env` holds the server's credentials. Raises `UsageError` for
+    a broken file, `MissingError` for a server that does not tell.
     """
     root = Path(trigger.root)
     files = VariableFiles()
     if (root / REPOSITORY_FILE).exists() or (home and Path(home, HOME_FILE).exists()):
         files = read_variable_files(root, home, trigger.project)
     variables = (*files.variables, *_from_settings(settings))
-    masked = settings.masked | {v.key for v in variables if settings.masks(v.key)}
+    masked = settings.masked
+    problems = files.problems
+    if settings.variables_from is VariablesFrom.GITLAB:
+        from homeport.pipeline.facts.server_variables import read_server_variables
+
+        server = read_server_variables(trigger, settings, env)
+        # Of two of the same level the later wins, and the user's own files are nearer.
+        variables = (*server.variables, *variables)
+        masked |= server.masked
+        problems += server.problems
+    masked |= {v.key for v in variables if settings.masks(v.key)}
     return Given(
-        trigger=structs.replace(trigger, variables=variables, masked=masked),
-        problems=files.problems,
+        trigger=structs.replace(trigger, variables=variables, masked=masked), problems=problems
     )
 
 
