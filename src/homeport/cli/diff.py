@@ -23,7 +23,6 @@ EXAMPLES = """\
 
 NO_REF = "Reference not found"
 """GitLab's words for a branch or tag that it does not know."""
-SAME, DIFFERENT = 0, 1
 
 
 def add_command(commands: Commands) -> None:
@@ -54,8 +53,8 @@ def add_command(commands: Commands) -> None:
 
 def main(args: argparse.Namespace) -> int:
     from homeport.cli.output import hide, print_json, print_problems
-    from homeport.cli.source import missing_problems, request_for, secrets_of
-    from homeport.errors import HomeportError
+    from homeport.cli.source import missing_problems, request_for, secrets_of, strictly
+    from homeport.errors import ExitCode, HomeportError
     from homeport.pipeline.flow import evaluate_pipeline, read_root_file
     from homeport.pipeline.report.comparison import compare, compare_errors
 
@@ -63,15 +62,18 @@ def main(args: argparse.Namespace) -> int:
     request = _as_new_branch(request_for(args))
     trigger, content = read_root_file(request)
     server, project = _server(args.server, args.project, request, trigger)
+    _refuse_no_ref(trigger, static=args.static)
     # What the server says decides whether there is anything to compare, so it is asked first.
     lint = _ask(server, project, content, trigger, static=args.static)
+    missing = False
     try:
         evaluation = evaluate_pipeline(request)
     except HomeportError as error:
-        if error.exit_code != HomeportError.exit_code:
+        if error.exit_code is not ExitCode.USAGE:
             raise
         comparison = compare_errors(error.problems, lint)
     else:
+        missing = bool(evaluation.pipeline.missing)
         hide(secrets_of(evaluation))
         print_problems(missing_problems(evaluation.pipeline, strict=args.strict))
         comparison = compare(evaluation.pipeline, evaluation.merged, lint, static=args.static)
@@ -80,7 +82,8 @@ def main(args: argparse.Namespace) -> int:
         print_json(_as_json(comparison, server.base, project))
     else:
         _print(comparison, where)
-    return DIFFERENT if comparison.differences else SAME
+    status = ExitCode.FAILED if comparison.differences else ExitCode.OK
+    return int(strictly(status, missing=missing, strict=args.strict))
 
 
 def _refuse_other_sources(args: argparse.Namespace) -> None:
@@ -92,6 +95,17 @@ def _refuse_other_sources(args: argparse.Namespace) -> None:
             f"homeport diff has no {flag}",
             code="pipeline-flags",
             hint="GitLab's ci/lint simulates the push of a new branch or tag, and nothing else",
+        )
+
+
+def _refuse_no_ref(trigger: "Trigger", *, static: bool) -> None:
+    from homeport.errors import UsageError
+
+    if not static and trigger.tag is None and trigger.branch is None:
+        raise UsageError.of(
+            "what is checked out is neither a branch nor a tag, and the server needs one",
+            code="no-ref",
+            hint="name one with --branch or --tag, or use --static",
         )
 
 

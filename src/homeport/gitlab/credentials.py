@@ -81,6 +81,8 @@ class Credentials:
     def advice(self, url: Url) -> str:
         """How to give a credential for a server, for a hint."""
         name = url.authority
+        if not self._private(url):
+            return f"none is sent by http; use https, or set api_url for {name} in your settings"
         return (
             f'set GITLAB_TOKEN and GITLAB_HOST={name}, or token_env under [hosts."{name}"] in your'
             " settings"

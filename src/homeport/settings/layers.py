@@ -209,8 +209,10 @@ def _wrong(key: str, message: str, span: Span | None, origin: str) -> Problem:
     words, _, path = message.replace("object", "table").partition(" - at `$")
     place = key + path.rstrip("`")
     prefix = "" if span else f"{origin}: "
+    undotted = key.startswith("hosts.") and "unknown field" in words
     return Problem(
         code="settings-type",
+        hint='a name with dots stands in quotes: [hosts."gitlab.corp"]' if undotted else None,
         message=f"{prefix}{place}: {words[:1].lower()}{words[1:]}",
         span=span,
     )

@@ -309,6 +309,27 @@ def test_only_what_the_server_simulates_is_compared(
     assert "simulates the push of a new branch or tag" in capsys.readouterr().err
 
 
+def test_a_detached_commit_has_no_push(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git(repository, "checkout", "-q", "--detach")
+    with fake_gitlab({PATH: SAME}) as fake:
+        assert diff(fake) == 2
+        assert "neither a branch nor a tag" in capsys.readouterr().err
+        assert fake.asked() == []
+        assert diff(fake, "--branch", "main") == 0
+
+
+@pytest.mark.parametrize(("args", "status"), [([], 3), (["--strict"], 2)])
+def test_what_is_the_same_but_for_an_include_that_was_not_read_is_no_proof(
+    repository: Path, capsys: pytest.CaptureFixture[str], args: list[str], status: int
+) -> None:
+    (repository / ".gitlab-ci.yml").write_text(CI + "include: {template: Absent.gitlab-ci.yml}\n")
+    with fake_gitlab({PATH: SAME}) as fake:
+        assert diff(fake, *args) == status
+    assert "Absent.gitlab-ci.yml was not read" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["list", "lint", "render"])
 def test_no_other_command_asks_a_server(
     repository: Path, monkeypatch: pytest.MonkeyPatch, command: str

@@ -97,6 +97,20 @@ def test_headers(url: str, env: Mapping[str, str], expected: Mapping[str, str]) 
     assert Credentials(CORP, env, named=["named.corp"]).headers(parse_url(url)) == expected
 
 
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        (
+            "https://x.corp/a",
+            "set GITLAB_TOKEN and GITLAB_HOST=x.corp, or token_env under [hosts",
+        ),
+        ("http://x.corp/a", "none is sent by http; use https"),
+    ],
+)
+def test_advice(url: str, words: str) -> None:
+    assert Credentials({}, {}).advice(parse_url(url)).startswith(words)
+
+
 @pytest.mark.parametrize("value", [None, "", "  "])
 def test_a_token_that_the_settings_name_must_be_there(value: str | None) -> None:
     env = {} if value is None else {"CORP": value}

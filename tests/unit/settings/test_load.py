@@ -130,6 +130,14 @@ def test_the_user_names_servers_and_where_addresses_lead(place: Place) -> None:
     assert settings.rewrite == {"gitlab.com/a": "/srv/a", "https://x.org": "http://mirror.corp/x"}
 
 
+def test_a_host_without_quotes_is_told_what_is_missing(place: Place) -> None:
+    place.user('[hosts.gitlab.corp]\ntoken_env = "T"\n')
+    with pytest.raises(UsageError) as caught:
+        place.load()
+    [problem] = caught.value.problems
+    assert problem.hint == 'a name with dots stands in quotes: [hosts."gitlab.corp"]'
+
+
 RESERVED = {
     "pass_env": 'pass_env = ["AWS_SECRET_ACCESS_KEY"]',
     "engine": 'engine = "tcp://203.0.113.5:2375"',
