@@ -58,11 +58,11 @@ def evaluate(config: Config, trigger: Trigger, facts: Facts) -> Pipeline:
         expansion=Expansion(config.jobs),
     )
     included, excluded, problems = _build_all(config, setting)
-    jobs, found = settle_needs(_in_stage_order(included, config.stages))
+    jobs, found = settle_needs(_in_stage_order(included, config.stages), setting.expansion)
     problems += found
     problems += Circles(root, user).find(jobs)
     name, unfit = pipeline_name(config.workflow, predefined, root, user)
-    if not any(job.stage not in EDGES for job in jobs):
+    if not problems and not any(job.stage not in EDGES for job in jobs):
         problems.append(_no_jobs(config))
     problems += unfit
     stages = {job.stage for job in jobs}

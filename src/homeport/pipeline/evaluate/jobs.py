@@ -11,6 +11,7 @@ from homeport.pipeline.evaluate.rules import Outcome, RuleBook
 from homeport.pipeline.model.config import (
     AllowFailure,
     CrossNeed,
+    Environment,
     Job,
     Need,
     Rule,
@@ -73,9 +74,10 @@ def _build(
         _enter(environment, context, setting)
     outcome = _decide(job, context, setting)
     rule = outcome.rule
+    own_needs, cross_needs = split_needs(needs, setting.expansion)
     if rule is not None and rule.needs:
-        needs = rule.needs
-    own_needs, cross_needs = _split(needs, setting.expansion)
+        # Needs of other pipelines and projects stay: a rule cannot have them.
+        own_needs = split_needs(rule.needs, setting.expansion)[0]
     dependencies = (
         setting.expansion.expand_names(job.dependencies) if job.dependencies is not None else ()
     )
@@ -138,7 +140,7 @@ def _context(job: Job, name: str, instance: Instance | None, setting: Setting) -
         context["CI_NODE_INDEX"] = str(instance.index)
         context["CI_NODE_TOTAL"] = str(instance.total)
     if job.environment is not None:
-        context["CI_ENVIRONMENT_ACTION"] = job.environment.action
+        _describe(job.environment, context)
     for key, variable in inherited(setting.root, job.inherit_variables).items():
         context[key] = variable.value
     for key, variable in job.variables.items():
@@ -150,15 +152,25 @@ def _context(job: Job, name: str, instance: Instance | None, setting: Setting) -
     return context
 
 
+def _describe(environment: Environment, context: dict[str, str]) -> None:
+    """What conditions may know of an environment beside its name: only what the job itself says."""
+    context["CI_ENVIRONMENT_ACTION"] = environment.action
+    if environment.deployment_tier is not None:
+        context["CI_ENVIRONMENT_TIER"] = environment.deployment_tier
+    if environment.url is not None:
+        context["CI_ENVIRONMENT_URL"] = environment.url
+
+
 def _enter(environment: str, context: dict[str, str], setting: Setting) -> None:
     """Add what a job has by its environment: its name, and the variables scoped to it."""
     context.setdefault("CI_ENVIRONMENT_NAME", environment)
     context.update(chosen_values(setting.trigger.variables, environment))
 
 
-def _split(
+def split_needs(
     needs: tuple[Need | CrossNeed, ...] | None, expansion: Expansion
 ) -> tuple[tuple[Need, ...] | None, tuple[CrossNeed, ...]]:
+    """Needs of this pipeline, parallel jobs expanded, and those of others."""
     if needs is None:
         return None, ()
     own: list[Need] = []

@@ -9,6 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import structs
 
 from homeport.errors import Problem
+from homeport.pipeline.config.instances import interpolate_needs
+from homeport.pipeline.evaluate.jobs import split_needs
+from homeport.pipeline.evaluate.matrix import Expansion
 from homeport.pipeline.model.config import Need
 from homeport.pipeline.model.pipeline import Decision, PipelineJob, Verdict
 
@@ -17,7 +20,7 @@ MAX_NEEDS = 50
 
 
 def settle_needs(
-    jobs: Sequence[PipelineJob],
+    jobs: Sequence[PipelineJob], expansion: Expansion
 ) -> tuple[tuple[PipelineJob, ...], tuple[Problem, ...]]:
     """Drop optional needs of absent jobs, complain of the others, spread "unresolved" along needs,
     and fill in `dependencies`. `jobs` are in stage order."""
@@ -28,15 +31,24 @@ def settle_needs(
         if job.needs is None or job.decision.verdict is Verdict.UNRESOLVED:
             settled.append(job)
             continue
-        problems.extend(_errors(job, present))
+        problems.extend(_errors(job, _checked(job, expansion), present))
         kept = tuple(need for need in job.needs if need.job in present)
         settled.append(job if len(kept) == len(job.needs) else structs.replace(job, needs=kept))
     spread = _spread_unresolved(settled)
     return tuple(_with_dependencies(spread)), tuple(problems)
 
 
-def _errors(job: PipelineJob, present: set[str]) -> Iterable[Problem]:
-    needs = job.needs or ()
+def _checked(job: PipelineJob, expansion: Expansion) -> Sequence[Need]:
+    """The needs that GitLab checks: those of the job itself, also where its rule replaces them."""
+    rule = job.decision.rule
+    rules = job.job.rules
+    if rule is None or rules is None or not rules[rule - 1].needs:
+        return job.needs or ()
+    own, _ = split_needs(tuple(interpolate_needs(job.job, job.matrix)[0]), expansion)
+    return own or ()
+
+
+def _errors(job: PipelineJob, needs: Sequence[Need], present: set[str]) -> Iterable[Problem]:
     if len(needs) > MAX_NEEDS:
         yield Problem(
             code="too-many-needs",

@@ -102,3 +102,61 @@ def test_auto_cancel(own: str, rule: str, expected: dict[str, str]) -> None:
     rules = f"[{rule}, {{when: always}}]" if rule != "{}" else "[{when: always}]"
     workflow = f"{{auto_cancel: {own}, rules: {rules}}}"
     assert run(f"{{workflow: {workflow}, x: {{script: e}}}}").auto_cancel == expected
+
+
+CONDITIONS: list[tuple[str, str, bool]] = [
+    ("{name: a, deployment_tier: staging}", '$CI_ENVIRONMENT_TIER == "staging"', True),
+    ("production", "$CI_ENVIRONMENT_TIER", False),
+    ("{name: a, url: http://b}", '$CI_ENVIRONMENT_URL == "http://b"', True),
+    ("a", "$CI_ENVIRONMENT_URL", False),
+    ("{name: a, action: stop}", '$CI_ENVIRONMENT_ACTION == "stop"', True),
+    ("a", '$CI_ENVIRONMENT_ACTION == "start" && $CI_ENVIRONMENT_NAME == "a"', True),
+    ("null", "$CI_ENVIRONMENT_ACTION || $CI_ENVIRONMENT_NAME", False),
+]
+
+
+@pytest.mark.parametrize(("environment", "condition", "included"), CONDITIONS)
+def test_what_a_condition_knows_of_an_environment(
+    environment: str, condition: str, included: bool
+) -> None:
+    file = f"{{x: {{script: e, environment: {environment}, rules: [{{if: '{condition}'}}]}}}}"
+    assert [job.name for job in run(file).jobs] == (["x"] if included else [])
+
+
+NEEDS: list[tuple[str, list[str] | None, list[str]]] = [
+    # A rule's needs replace the job's; those of the job are what creation checks.
+    ("needs: [a], rules: [{if: $CI, needs: [b]}]", ["b"], []),
+    ("needs: [a], rules: [{if: $NONE, needs: [b]}, {when: always}]", ["a"], []),
+    ("needs: [a], rules: [{if: $CI, needs: []}]", ["a"], []),
+    ("rules: [{if: $CI, needs: [b]}]", ["b"], []),
+    ("rules: [{if: $CI, needs: [gone]}]", [], []),
+    ("needs: [gone], rules: [{if: $CI, needs: [b]}]", ["b"], ["need-absent"]),
+    ("needs: [{job: gone, optional: true}]", [], []),
+]
+
+
+@pytest.mark.parametrize(("keys", "needs", "codes"), NEEDS)
+def test_needs(keys: str, needs: list[str] | None, codes: list[str]) -> None:
+    gone = "gone: {script: e, rules: [{when: never}]}"
+    pipeline = run(f"{{a: {{script: e}}, b: {{script: e}}, {gone}, x: {{script: e, {keys}}}}}")
+    [job] = [job for job in pipeline.jobs if job.name == "x"]
+    assert [need.job for need in job.needs or ()] == needs
+    assert [problem.code for problem in pipeline.problems if problem.severity == "error"] == codes
+
+
+def test_needs_of_another_pipeline_stay_when_a_rule_replaces_the_others() -> None:
+    needs = "[{pipeline: $P, job: j}, a]"
+    pipeline = run(
+        "{a: {script: e}, b: {script: e}, "
+        f"x: {{script: e, needs: {needs}, rules: [{{if: $CI, needs: [b]}}]}}}}"
+    )
+    [job] = [job for job in pipeline.jobs if job.name == "x"]
+    assert [need.job for need in job.needs or ()] == ["b"]
+    assert [need.pipeline for need in job.cross_needs] == ["$P"]
+
+
+def test_errors_come_without_the_word_that_no_job_is_left() -> None:
+    pipeline = run("{gone: {script: e, only: [z]}, x: {script: e, stage: .pre, needs: []}}")
+    assert [problem.code for problem in pipeline.problems] == ["no-jobs"]
+    file = "{x: {script: e, stage: .pre, variables: {A: $B, B: $A}}}"
+    assert [problem.code for problem in run(file).problems] == ["variable-cycle"]
