@@ -27,7 +27,7 @@ exit status: 0 done, 1 the pipeline failed, 2 wrong usage or a broken file,
 3 the environment lacks something, 130 interrupted
 """
 
-COMMANDS = ("run", "list", "lint", "render", "explain", "diff", "completion")
+COMMANDS = ("run", "list", "lint", "render", "explain", "diff", "update", "completion")
 
 
 class _Version(argparse.Action):

@@ -76,6 +76,17 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
         help="set a variable, over those of the file; may be repeated",
     )
     group.add_argument(
+        "--offline",
+        "--no-fetch",
+        action="store_true",
+        help="fetch no include: use only the cache and homeport.lock, and name all that is missing",
+    )
+    group.add_argument(
+        "--lock",
+        action="store_true",
+        help="add what is included from elsewhere to homeport.lock",
+    )
+    group.add_argument(
         "--remote-variables",
         dest="variables_from",
         action="store_const",

@@ -16,17 +16,22 @@ _FLAGS = ("executor", "concurrency", "default_image", "pull_policy", "variables_
 """Flags that stand for a setting of the same name."""
 
 
-def evaluate_for(args: argparse.Namespace) -> "Evaluation":
-    """Evaluate the pipeline that the arguments name; raises with every error of the file."""
+def evaluate_for(args: argparse.Namespace, *, refresh: bool = False) -> "Evaluation":
+    """Evaluate the pipeline that the arguments name; raises with every error of the file.
+    `refresh` reads includes from elsewhere anew, whatever the lock and the cache say."""
     from homeport.cli.output import hide
     from homeport.pipeline.flow import evaluate_pipeline
 
-    evaluation = evaluate_pipeline(request_for(args))
+    evaluation = evaluate_pipeline(request_for(args, refresh=refresh))
     hide(secrets_of(evaluation))
+    if args.lock and not evaluation.pipeline.missing:
+        from homeport.cli.update import lock_used
+
+        lock_used(evaluation)
     return evaluation
 
 
-def request_for(args: argparse.Namespace) -> "Request":
+def request_for(args: argparse.Namespace, *, refresh: bool = False) -> "Request":
     """What the arguments ask to be evaluated."""
     import os
 
@@ -41,6 +46,9 @@ def request_for(args: argparse.Namespace) -> "Request":
         file=args.file or ".gitlab-ci.yml",
         wanted=wanted_of(args),
         home=os.environ.get("HOME"),
+        # A shell that completes names must not wait for a network.
+        offline=args.offline or getattr(args, "names", False),
+        refresh=refresh,
         count_changes=args.command == "run",
     )
 

@@ -15,6 +15,7 @@ from homeport.errors import Problem, Severity, UsageError
 from homeport.pipeline.config.compose import compose
 from homeport.pipeline.config.extends import resolve_extends
 from homeport.pipeline.config.keyword.rules import read_include_rules
+from homeport.pipeline.document.limits import Limits
 from homeport.pipeline.document.load import load
 from homeport.pipeline.document.reference import resolve_references
 from homeport.pipeline.evaluate.evaluate import evaluate
@@ -24,7 +25,14 @@ from homeport.pipeline.facts.changes import GitFacts
 from homeport.pipeline.facts.given import Given, give_variables
 from homeport.pipeline.facts.repository import read_trigger
 from homeport.pipeline.facts.wanted import Wanted
-from homeport.pipeline.include.api import Expanded, FileSource, IncludeContext
+from homeport.pipeline.include.api import (
+    Expanded,
+    FileSource,
+    IncludeContext,
+    Key,
+    Locked,
+    RemoteSource,
+)
 from homeport.pipeline.include.expand import expand_includes
 from homeport.pipeline.include.local import WorktreeSource
 from homeport.pipeline.model.config import Config, When
@@ -45,7 +53,8 @@ class Request(Struct, frozen=True, kw_only=True):
     """What to evaluate: the file (relative to the root) of the working tree at `root`, for the
     `wanted` pipeline. `home` is the user's home folder, for variable files. `count_changes` is
     whether somebody wants to know how many changes are not committed, which costs a look at every
-    file. `env` is the environment of the command: where credentials and proxies are looked up."""
+    file. `env` is the environment of the command: where credentials and proxies are looked up.
+    `offline` forbids every fetch of an include, `refresh` reads all of them anew."""
 
     root: Path
     settings: Settings
@@ -53,11 +62,14 @@ class Request(Struct, frozen=True, kw_only=True):
     file: str = ".gitlab-ci.yml"
     wanted: Wanted = Wanted()
     home: str | None = None
+    offline: bool = False
+    refresh: bool = False
     count_changes: bool = False
 
 
 class Evaluation(Struct, frozen=True, kw_only=True):
-    """A pipeline and all that it was made of; `files` are the CI files that were read."""
+    """A pipeline and all that it was made of; `files` are the CI files that were read, `used`
+    the includes from elsewhere as the lock file names them."""
 
     request: Request
     trigger: Trigger
@@ -65,6 +77,7 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     config: Config
     pipeline: Pipeline
     files: tuple[str, ...]
+    used: Mapping[Key, Locked] = {}
 
 
 def evaluate_pipeline(request: Request) -> Evaluation:
@@ -74,10 +87,18 @@ def evaluate_pipeline(request: Request) -> Evaluation:
     trigger = given.trigger
     facts = GitFacts(request.root, trigger)
     source = _source(request, trigger, facts)
-    expanded = _expand(_read(source, request, trigger), source, trigger, facts)
+    used: dict[Key, Locked] = {}
+    elsewhere = _elsewhere(request, trigger, source, used)
+    expanded = _expand(_read(source, request, trigger), source, trigger, facts, elsewhere)
     merged, unresolved = _resolve(expanded)
     config = _with_chains(
-        compose(merged, unresolved=unresolved, missing=expanded.missing), expanded
+        compose(
+            merged,
+            unresolved=unresolved,
+            missing=expanded.missing,
+            written=expanded.content,
+        ),
+        expanded,
     )
     _refuse_errors(config)
     return Evaluation(
@@ -87,6 +108,7 @@ def evaluate_pipeline(request: Request) -> Evaluation:
         config=config,
         pipeline=_with_notes(evaluate(config, trigger, facts), given.problems),
         files=expanded.files,
+        used=used,
     )
 
 
@@ -153,7 +175,44 @@ def _listing(facts: Facts) -> tuple[str, ...]:
     return () if isinstance(files, Unresolved) else files
 
 
-def _expand(document: Document, source: FileSource, trigger: Trigger, facts: Facts) -> Expanded:
+def _elsewhere(
+    request: Request, trigger: Trigger, source: FileSource, used: dict[Key, Locked]
+) -> Callable[[], RemoteSource]:
+    """What opens the other projects and hosts; what is read there is put into `used`."""
+
+    def open_all() -> RemoteSource:
+        from homeport.lib.git import Git
+        from homeport.pipeline.facts.remote import remote_address
+        from homeport.pipeline.include.lock import LOCK_FILE, read_lock
+        from homeport.pipeline.include.opening import open_elsewhere
+
+        content = source.read(LOCK_FILE)
+        address = remote_address(Git(request.root).config, trigger.branch)
+        masked = trigger.masked
+        values = (each.value for each in trigger.variables if each.key in masked and each.value)
+        return open_elsewhere(
+            own=None if address is None else trigger.project,
+            address=address,
+            settings=request.settings,
+            env=request.env,
+            locked={} if content is None else read_lock(content),
+            used=used,
+            offline=request.offline,
+            refresh=request.refresh,
+            secrets=frozenset(values),
+            limits=Limits(),
+        )
+
+    return open_all
+
+
+def _expand(
+    document: Document,
+    source: FileSource,
+    trigger: Trigger,
+    facts: Facts,
+    elsewhere: Callable[[], RemoteSource],
+) -> Expanded:
     variables = pipeline_variables(trigger)
     variables.update(chosen_values(trigger.variables, None))
     book = RuleBook(facts)
@@ -164,7 +223,7 @@ def _expand(document: Document, source: FileSource, trigger: Trigger, facts: Fac
         return None if verdict is Verdict.UNRESOLVED else verdict is Verdict.IN
 
     context = IncludeContext(variables=variables, allows=allows, masked=trigger.masked)
-    return expand_includes(document, source, context)
+    return expand_includes(document, source, context, elsewhere)
 
 
 def _resolve(expanded: Expanded) -> tuple[Map, Mapping[str, tuple[str, ...]]]:

@@ -21,6 +21,7 @@ Device = Annotated[str, Meta(pattern=r"^/[^:]*(:/[^:]*(:[rwm]{1,3})?)?$")]
 Volume = Annotated[str, Meta(pattern=r"^/[^:]*:/[^:]*(:(ro|rw))?$")]
 Size = Annotated[str, Meta(pattern=r"^[0-9]+ ?([KMGT]i?B?|B)?$")]
 
+Seconds = Annotated[float, Meta(gt=0, le=3600)]
 Path = Annotated[str, Meta(pattern=r"^/")]
 HttpUrl = Annotated[str, Meta(pattern=r"^https?://[^\s@?#]+$")]
 Target = Annotated[str, Meta(pattern=r"^(https?://[^\s@?#]+|/.*)$")]
@@ -61,6 +62,8 @@ KEYS: Mapping[str, Key] = {
     "engine": Key(Text, repository=False),
     "keep_runs": Key(Annotated[int, Meta(ge=1)], repository=False),
     "keep_size": Key(Annotated[int, Meta(ge=0)] | Size, repository=False),
+    "connect_timeout": Key(Seconds, repository=False),
+    "fetch_timeout": Key(Seconds, repository=False),
     "container.privileged": Key(bool, repository=False),
     "container.devices": Key(tuple[Device, ...], repository=False),
     "container.volumes": Key(tuple[Volume, ...], repository=False),

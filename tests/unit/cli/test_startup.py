@@ -17,6 +17,7 @@ ALLOWED = {
     "homeport.cli.options",
     "homeport.cli.render",
     "homeport.cli.run",
+    "homeport.cli.update",
     "homeport.cli.simulation",
 }
 

@@ -23,6 +23,37 @@ class FileSource(Protocol):
         ...
 
 
+Key = tuple[str, str, str, str]
+
+
+class Locked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One file from elsewhere, as `homeport.lock` names it.
+
+    `kind` is that of the include; `source` the project as `HOST/PATH`, the URL without user and
+    password, or the template's host; `ref` the ref or version as written; `file` its path (`*` for
+    the list of a project's files); `commit` what the ref was, and `tag` what a range of versions
+    was; `sha256` is that of the content, hexadecimal.
+    """
+
+    kind: str
+    source: str
+    ref: str = ""
+    file: str = ""
+    commit: str = ""
+    tag: str = ""
+    sha256: str
+
+    @property
+    def key(self) -> Key:
+        return self.kind, self.source, self.ref, self.file
+
+    @property
+    def title(self) -> str:
+        """The include as a person names it."""
+        what = f"{self.source}:{self.file}" if self.file else self.source
+        return f"{self.kind} {what}" + (f" at {self.ref}" if self.ref else "")
+
+
 class Wanted(Struct, frozen=True, kw_only=True):
     """One file from elsewhere.
 
@@ -57,6 +88,33 @@ class Fetched(Struct, frozen=True, kw_only=True):
 
 class UnreachedError(Exception):
     """A file, or a list of files, that cannot be had now; the text is the reason."""
+
+
+class DeadHostError(UnreachedError):
+    """The same, and nothing else on that host can be had either."""
+
+
+class ProjectReader(Protocol):
+    """A project as one server, or one checkout, has it; `commit` is what `resolve` gave.
+
+    Raises `UnreachedError`; None is what the server says is not there.
+    """
+
+    def resolve(self, ref: str) -> str | None:
+        """The commit that a branch, a tag, a full SHA or `HEAD` names."""
+        ...
+
+    def read(self, commit: str, path: str) -> bytes | None:
+        """A file's bytes, one more than the limit at most."""
+        ...
+
+    def paths(self, commit: str) -> tuple[str, ...]:
+        """Every path of a commit."""
+        ...
+
+    def versions(self) -> dict[str, str]:
+        """The commit of each tag, or of each release where the server tells."""
+        ...
 
 
 class RemoteSource(Protocol):

@@ -9,7 +9,7 @@ STATUS = Keyword(
     name="include",
     evaluated=True,
     note="what cannot be read is named, the rest is evaluated: "
-    "[how to](../how-to/work-with-unreachable-includes.md)",
+    "[how to](../how-to/work-with-includes-from-elsewhere.md)",
     parts=(
         Keyword(name="local", evaluated=True, note="with `*` and `**`", cases=("include-local",)),
         Keyword(name="project", evaluated=True),
@@ -17,7 +17,7 @@ STATUS = Keyword(
         Keyword(name="template", evaluated=True),
         Keyword(name="component", evaluated=True),
         Keyword(name="integrity", evaluated=True),
-        Keyword(name="cache"),
+        Keyword(name="cache", evaluated=True),
         Keyword(name="inputs", evaluated=True),
         Keyword(name="rules", evaluated=True),
     ),
