@@ -68,6 +68,7 @@ def _check_changes(
     base = changes.compare_to
     against = None if base is None else expand_nested(base, variables)
     globs = tuple(dict.fromkeys(expand_nested(path, variables) for path in changes.paths))
+    pattern = None if changes.regexp is None else expand_nested(changes.regexp, variables)
     paths = facts.changed_files(against)
     result: bool | None
     note: str | None = None
@@ -75,6 +76,8 @@ def _check_changes(
         result, note = None, paths.reason
     elif isinstance(paths, AllChanged):
         result, note = True, f"{paths.reason}, so GitLab takes it for true"
+    elif pattern is not None and paths:
+        result, note = _search(pattern, paths, max_comparisons)
     elif not paths or not globs:
         result, note = False, None if paths else "nothing changed"
     elif len(paths) * len(globs) > max_comparisons:
@@ -83,9 +86,9 @@ def _check_changes(
         result = any(_index(paths).matches(glob) for glob in globs)
     return Check(
         clause="changes",
-        text=", ".join(globs) + (f" (compare_to: {against})" if against is not None else ""),
+        text=(pattern or ", ".join(globs)) + (f" (compare_to: {against})" if against else ""),
         result=result,
-        values=_values((*changes.paths, base or ""), variables),
+        values=_values((*changes.paths, changes.regexp or "", base or ""), variables),
         note=note,
     )
 
@@ -96,21 +99,37 @@ def _check_exists(
     globs = tuple(expand_nested(path, variables) for path in exists.paths)
     project = None if exists.project is None else expand_nested(exists.project, variables)
     ref = None if exists.ref is None else expand_nested(exists.ref, variables)
+    pattern = None if exists.regexp is None else expand_nested(exists.regexp, variables)
     result: bool | None = False
     note: str | None = None
-    if globs:
+    if globs or pattern is not None:
         paths = facts.files(project, ref)
         if isinstance(paths, Unresolved):
             result, note = None, paths.reason
+        elif pattern is not None:
+            result, note = _search(pattern, paths, max_comparisons)
         else:
             result, note = _exists(_index(paths), globs, max_comparisons)
     return Check(
         clause="exists",
-        text=", ".join(globs) + (f" (project: {project})" if project is not None else ""),
+        text=(pattern or ", ".join(globs)) + (f" (project: {project})" if project else ""),
         result=result,
-        values=_values((*exists.paths, exists.project or "", exists.ref or ""), variables),
+        values=_values(
+            (*exists.paths, exists.regexp or "", exists.project or "", exists.ref or ""), variables
+        ),
         note=note,
     )
+
+
+def _search(
+    pattern: str, paths: tuple[str, ...], max_comparisons: int
+) -> tuple[bool | None, str | None]:
+    from homeport.pipeline.conditions.path_patterns import any_path_matches
+
+    if len(paths) > max_comparisons:
+        return True, _over(max_comparisons)
+    found = any_path_matches(pattern, paths)
+    return found, None if found is not None else f"RE2 cannot run the regular expression {pattern}"
 
 
 def _exists(

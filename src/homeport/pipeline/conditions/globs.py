@@ -19,6 +19,7 @@ _MAX_WORK = 1_000_000
 _DIRS = "**/"
 _META = frozenset("*?[{\\")
 _REST = r"(?:/.*)?\Z"
+_INSIDE = r"/.*\Z"
 _END = r"\Z"
 
 
@@ -31,13 +32,16 @@ def ruby_fnmatch(pattern: str, path: str) -> bool:
     return compile_fnmatch(pattern)(path)
 
 
-def doublestar(pattern: str, path: str) -> bool:
+def doublestar(pattern: str, path: str, *, folder: bool = False) -> bool:
     """Whether GitLab Runner takes `path` for an entry of `artifacts:paths` or `cache:paths`.
 
-    A pattern that matches a folder takes all that is in it. `path` and `pattern` are relative to
-    the project; a pattern that leaves it matches nothing. Raises as `ruby_fnmatch`.
+    A pattern that matches a folder takes all that is in it; `a/**` takes the folder `a` itself too,
+    but not a file `a`. `path` and `pattern` are relative to the project; a pattern that leaves it
+    matches nothing. Raises as `ruby_fnmatch`.
     """
-    return compile_doublestar(pattern, descend=True)(path)
+    if compile_doublestar(pattern, descend=True)(path):
+        return True
+    return folder and compile_doublestar(pattern, descend=False)(path)
 
 
 def doublestar_exclude(pattern: str, path: str) -> bool:
@@ -56,7 +60,8 @@ def compile_fnmatch(pattern: str) -> Matcher:
     sources = (
         _assemble(segments, _END)
         for alternative in _expand_braces(pattern, skip_classes=False)
-        if (segments := _segments(alternative, _ruby_class)) is not None
+        # Ruby lets a last backslash escape the end of the pattern, which changes nothing.
+        if (segments := _segments(_without_escaped_end(alternative), _ruby_class)) is not None
     )
     return _matcher(sources)
 
@@ -65,18 +70,24 @@ def compile_fnmatch(pattern: str) -> Matcher:
 def compile_doublestar(pattern: str, *, descend: bool) -> Matcher:
     """The matcher of `doublestar` (descend) or `doublestar_exclude` for one pattern."""
     clean = _clean(pattern)
-    if clean is None:
+    if clean == "" and descend:
+        # The project folder itself: everything in it.
+        return _always
+    if not clean:
         return _never
     sources = []
     for alternative in _expand_braces(clean, skip_classes=True):
-        segments = _segments(alternative, _go_class)
+        if _without_escaped_end(alternative) != alternative:
+            continue
+        segments = _segments(alternative, _go_class if descend else _go_class_with_slash)
         if segments is None:
             continue
         tail = _REST if descend else _END
         if segments[-1] == "**":
             while segments and segments[-1] in ("**", _DIRS):
                 segments.pop()
-            tail = _REST
+            # Only a folder can be walked through, while a name alone can be left out.
+            tail = _INSIDE if descend else _REST
         sources.append(_assemble(segments, tail) if segments else ".*")
     return _matcher(iter(sources))
 
@@ -91,6 +102,10 @@ def _matcher(sources: Iterator[str]) -> Matcher:
 
 def _never(path: str) -> bool:  # noqa: ARG001 - a matcher of nothing
     return False
+
+
+def _always(path: str) -> bool:  # noqa: ARG001 - a matcher of everything
+    return True
 
 
 def _assemble(segments: list[str], tail: str) -> str:
@@ -110,6 +125,12 @@ def _assemble(segments: list[str], tail: str) -> str:
     return "".join(out) + "/".join(last) + tail
 
 
+def _without_escaped_end(pattern: str) -> str:
+    """The pattern without a last backslash that nothing follows, and that none escapes."""
+    backslashes = len(pattern) - len(pattern.rstrip("\\"))
+    return pattern[:-1] if backslashes % 2 else pattern
+
+
 _Class = Callable[[str, int], tuple[str, int] | None]
 """Reads a character class after its `[`: its expression and the place after `]`, or None."""
 
@@ -117,7 +138,7 @@ _Class = Callable[[str, int], tuple[str, int] | None]
 def _segments(pattern: str, read_class: _Class) -> list[str] | None:
     """One expression for each part between slashes, `**/` and a final `**` as they are.
 
-    None for a pattern that can match nothing (an open class, a trailing backslash of doublestar).
+    None for a pattern that can match nothing (an open class).
     """
     segments: list[str] = []
     pieces: list[str] = [""]
@@ -147,7 +168,7 @@ def _segments(pattern: str, read_class: _Class) -> list[str] | None:
             expression, at = found
             pieces[-1] += expression
         else:
-            if char == "\\" and at < len(pattern):
+            if char == "\\":
                 if pattern[at] == "/":
                     continue
                 char = pattern[at]
@@ -185,7 +206,14 @@ def _ruby_class(pattern: str, at: int) -> tuple[str, int] | None:
 
 
 def _go_class(pattern: str, at: int) -> tuple[str, int] | None:
-    """As doublestar: an empty class is bad, a range written backwards matches nothing."""
+    """As doublestar's `Glob`, which looks at one folder at a time."""
+    found = _go_class_with_slash(pattern, at)
+    return None if found is None else (f"(?!/){found[0]}", found[1])
+
+
+def _go_class_with_slash(pattern: str, at: int) -> tuple[str, int] | None:
+    """As doublestar's `Match`: an empty class is bad, a class may stand for a slash, and a range
+    written backwards matches its first end."""
     negated = pattern[at : at + 1] in ("!", "^")
     at += negated
     if pattern[at : at + 1] == "]":
@@ -193,12 +221,11 @@ def _go_class(pattern: str, at: int) -> tuple[str, int] | None:
     items: list[str] = []
     while at < len(pattern):
         if pattern[at] == "]":
-            return _class(items, negated), at + 1
+            return f"[{'^' * negated}{''.join(items)}]", at + 1
         low, at = _unescape(pattern, at)
         if pattern[at : at + 1] == "-" and pattern[at + 1 : at + 2] not in ("]", ""):
             high, at = _unescape(pattern, at + 1)
-            if low <= high:
-                items.append(_range(low, high))
+            items.append(_range(low, high) if low <= high else re.escape(low))
         else:
             items.append(re.escape(low))
     return None
@@ -294,5 +321,4 @@ def _clean(pattern: str) -> str | None:
             parts.pop()
         elif part not in ("", "."):
             parts.append(part)
-    # The project folder itself: everything in it.
-    return "/".join(parts) or "**"
+    return "/".join(parts)

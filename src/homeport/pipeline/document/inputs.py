@@ -35,7 +35,7 @@ def resolve_inputs(specs: Any, given: Any) -> dict[str, Any]:
             types = ", ".join(sorted(_NAMES))
             errors.append(f"unknown input specification for `{name}` (valid types: {types})")
             continue
-        rule = spec if isinstance(spec, dict) else {}
+        rule: Mapping[Any, Any] = spec if isinstance(spec, dict) else {}
         if isinstance(rule.get("rules"), list):
             rule = _settle(rule, {**values, **given})
         found = _check_input(rule, given.get(name))

@@ -53,12 +53,12 @@ class Matcher:
             if not found
         )
 
-    def take(self, path: str) -> bool:
+    def take(self, path: str, *, folder: bool) -> bool:
         """Whether the entry at `path` is an artifact (a folder's entries are asked for apart)."""
         matching = [
             index
             for index, (_, pattern) in enumerate(self._patterns)
-            if pattern is not None and doublestar(pattern, path)
+            if pattern is not None and doublestar(pattern, path, folder=folder)
         ]
         if not matching or self.is_excluded(path):
             return False
@@ -79,7 +79,7 @@ class Matcher:
                 path.count("/") >= depth
                 or not _UNBOUNDED.isdisjoint(path)
                 or "**" in path
-                or doublestar(path, folder)
+                or doublestar(path, folder, folder=True)
             )
             for _, path in self._patterns
         )
@@ -142,9 +142,10 @@ def _find(root: str, matcher: Matcher) -> Iterator[str]:
         top = f"{root}/{base}" if base else root
         if not os.path.lexists(top) or not _is_inside(root, top):
             continue
-        if base and matcher.take(base):
+        folder = os.path.isdir(top) and not os.path.islink(top)
+        if base and matcher.take(base, folder=folder):
             yield base
-        if os.path.isdir(top) and not os.path.islink(top):
+        if folder:
             yield from _walk(top, base, matcher)
 
 
@@ -155,9 +156,10 @@ def _walk(top: str, base: str, matcher: Matcher) -> Iterator[str]:
         with os.scandir(folder) as entries:
             for entry in entries:
                 path = f"{relative}/{entry.name}" if relative else entry.name
-                if matcher.take(path):
+                is_folder = entry.is_dir(follow_symlinks=False)
+                if matcher.take(path, folder=is_folder):
                     yield path
-                if entry.is_dir(follow_symlinks=False) and matcher.may_hold(path):
+                if is_folder and matcher.may_hold(path):
                     pending.append((entry.path, path))
 
 

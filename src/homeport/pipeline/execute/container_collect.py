@@ -36,7 +36,7 @@ def collect(
     matcher = Matcher(selection, project_dir)
 
     def chosen(path: str, folder: bool) -> bool:
-        if path and matcher.take(path):
+        if path and matcher.take(path, folder=folder):
             return True
         return (
             selection.untracked
