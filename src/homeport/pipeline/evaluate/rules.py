@@ -119,7 +119,7 @@ def describe(rule: Rule) -> str:
     if rule.if_ is not None:
         parts.append(f"if: {rule.if_}")
     if rule.changes is not None:
-        parts.append(f"changes: {', '.join(rule.changes.paths)}")
+        parts.append(f"changes: {rule.changes.regexp or ', '.join(rule.changes.paths)}")
     if rule.exists is not None:
-        parts.append(f"exists: {', '.join(rule.exists.paths)}")
+        parts.append(f"exists: {rule.exists.regexp or ', '.join(rule.exists.paths)}")
     return "; ".join(parts)

@@ -69,12 +69,18 @@ class AllowFailure(Struct, frozen=True, kw_only=True):
 
 
 class Changes(Struct, frozen=True, kw_only=True):
-    paths: tuple[str, ...]
+    """`paths` are globs; `regexp` stands in their place."""
+
+    paths: tuple[str, ...] = ()
+    regexp: str | None = None
     compare_to: str | None = None
 
 
 class Exists(Struct, frozen=True, kw_only=True):
-    paths: tuple[str, ...]
+    """`paths` are globs; `regexp` stands in their place."""
+
+    paths: tuple[str, ...] = ()
+    regexp: str | None = None
     project: str | None = None
     ref: str | None = None
 

@@ -160,3 +160,31 @@ def test_errors_come_without_the_word_that_no_job_is_left() -> None:
     assert [problem.code for problem in pipeline.problems] == ["no-jobs"]
     file = "{x: {script: e, stage: .pre, variables: {A: $B, B: $A}}}"
     assert [problem.code for problem in run(file).problems] == ["variable-cycle"]
+
+
+class Tree(Nothing):
+    """A repository in which two files changed, and nothing else is."""
+
+    def changed_files(self, _compare_to: str | None) -> tuple[str, ...] | Unresolved | AllChanged:
+        return ("src/app.rb", "docs/a.md")
+
+    def files(self, _project: str | None, _ref: str | None) -> tuple[str, ...] | Unresolved:
+        return ("src/app.rb", "docs/a.md")
+
+
+@pytest.mark.parametrize(
+    ("rule", "verdict"),
+    [
+        (r"{changes: {regexp: '\.rb\z'}}", "in"),
+        (r"{changes: {regexp: '^$FOLDER/'}}", "in"),
+        (r"{changes: {regexp: '^lib/'}}", "out"),
+        (r"{exists: {regexp: '\Adocs/'}}", "in"),
+        (r"{exists: {regexp: '\.go$'}}", "out"),
+        (r"{changes: {regexp: '^(?!docs/)'}}", "unresolved"),
+    ],
+)
+def test_regular_expressions_over_paths(rule: str, verdict: str) -> None:
+    text = f"{{variables: {{FOLDER: src}}, x: {{script: e, rules: [{rule}]}}}}"
+    config = compose(load(text.encode(), ".gitlab-ci.yml").content)
+    pipeline = evaluate(config, Trigger(root="/r", branch="main"), Tree())
+    assert [job.decision.verdict for job in (*pipeline.jobs, *pipeline.excluded)] == [verdict]

@@ -27,6 +27,9 @@ STATUS = Keyword(
         Keyword(name="changes", evaluated=True, cases=("rules-changes",)),
         Keyword(name="changes:paths", evaluated=True),
         Keyword(name="changes:compare_to", evaluated=True),
+        Keyword(
+            name="changes:regexp", evaluated=True, note="unresolved where RE2 lacks what it uses"
+        ),
         Keyword(name="exists", evaluated=True),
         Keyword(name="exists:paths", evaluated=True),
         Keyword(
@@ -35,6 +38,9 @@ STATUS = Keyword(
             note="cannot be decided where the project is not at hand",
         ),
         Keyword(name="exists:ref", evaluated=True),
+        Keyword(
+            name="exists:regexp", evaluated=True, note="unresolved where RE2 lacks what it uses"
+        ),
         Keyword(name="when", evaluated=True, run=YES),
         Keyword(name="start_in", evaluated=True, run=YES),
         Keyword(name="allow_failure", evaluated=True, run=YES),

@@ -11,6 +11,7 @@ ACCEPTED = [
     ("[{if: $A}]", [None]),
     ("[{if: $A, when: manual}, {when: never}]", [When.MANUAL, When.NEVER]),
     ("[{changes: [a]}, {changes: {paths: [a], compare_to: b}}]", [None, None]),
+    (r"[{changes: {regexp: '\\Asrc/'}}, {exists: {regexp: '^(?!docs/)'}}]", [None, None]),
     ("[{exists: [a]}, {exists: {paths: [a], project: g/p, ref: b}}]", [None, None]),
     (
         "[[{if: $A}], {if: $B, allow_failure: true, variables: {A: b}, needs: [a], interruptible: true}]",
@@ -43,6 +44,16 @@ REFUSED = [
     ("[{if: $A, interruptible: 5}]", ["jobs:x:rules:rule interruptible should be a boolean value"]),
     ("[{changes: a}]", ["jobs:x:rules:rule:changes should be an array or a hash"]),
     ("[{changes: [1]}]", ["jobs:x:rules:rule:changes config should be an array of strings"]),
+    (
+        "[{changes: {paths: [a], regexp: b}}]",
+        ["jobs:x:rules:rule:changes config must use exactly one of these keys: paths, regexp"],
+    ),
+    ("[{changes: {regexp: '['}}]", ["jobs:x:rules:rule:changes regexp is invalid"]),
+    ("[{exists: {regexp: 5}}]", ["jobs:x:rules:rule:exists regexp should be a string"]),
+    (
+        f"[{{exists: {{regexp: {'a' * 256}}}}}]",
+        ["jobs:x:rules:rule:exists regexp is too long (maximum is 255 characters)"],
+    ),
     (
         "[{changes: {paths: [a], compare_to: 5}}]",
         ["jobs:x:rules:rule:changes compare to should be a string"],
