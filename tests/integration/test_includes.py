@@ -446,3 +446,63 @@ def test_the_cache_is_private(site: Site) -> None:
     assert kept
     assert [path for path in kept if path.stat().st_mode & 0o077] == []
     assert not (site.repository / "homeport.lock").exists()
+
+
+def test_project_over_ssh(site: Site) -> None:
+    site.projects.commit("group/tools", {"a.yml": "a: {script: echo}\n"})
+    log, ssh = site.folder / "ssh.log", site.folder / "ssh"
+    ssh.write_text(
+        f'#!/bin/sh\necho "$@" >> {log}\nfor last; do :; done\ncd {site.projects.root}\n'
+        'exec sh -c "$last"\n'
+    )
+    ssh.chmod(0o755)
+    site.write("include: {project: group/tools, file: a.yml}\n")
+    git("remote", "set-url", "origin", "git@gitlab.test:group/app.git", cwd=site.repository)
+    site.env = {"GIT_SSH_COMMAND": str(ssh), "GIT_SSH_VARIANT": "ssh"}
+    assert site.run("list", "--json").jobs == ["a"]
+    assert "git@gitlab.test" in log.read_text()
+    site.settings = "fetch_timeout = 3\n"
+    site.env |= {"XDG_CACHE_HOME": str(site.folder / "empty")}
+    ssh.write_text(
+        "#!/bin/sh\necho 'git@gitlab.test: Permission denied (publickey).' >&2\nexit 255\n"
+    )
+    (missing,) = site.run("list", "--json").missing
+    assert missing["reason"].endswith("Permission denied (publickey).")
+
+
+def test_nothing_of_a_repository_chooses_how_git_fetches(site: Site) -> None:
+    site.projects.commit("group/tools", {"a.yml": "a: {script: echo}\n"})
+    site.write("include: {project: group/tools, file: a.yml}\n" + JOB)
+    trap = site.folder / "trap"
+    for key, value in {
+        "core.sshCommand": f"touch {trap}; ssh",
+        "credential.helper": f"!touch {trap}; true",
+        "remote.origin.uploadpack": f"touch {trap}; git-upload-pack",
+        "core.fsmonitor": f"touch {trap}",
+        "core.askPass": f"touch {trap}",
+        "http.proxy": "http://127.0.0.1:1",
+    }.items():
+        git("config", key, value, cwd=site.repository)
+    assert site.run("list", "--json").jobs == ["a", "job"]
+    assert not trap.exists()
+    git("remote", "set-url", "origin", f"ext::touch {trap}", cwd=site.repository)
+    site.env = {"XDG_CACHE_HOME": str(site.folder / "empty")}
+    assert site.run("list", "--json").status == 3
+    assert not trap.exists()
+
+
+def test_many_includes_are_fetched_at_once(site: Site) -> None:
+    files = {f"/{n}.yml": Answer(body=f"j{n}: {{script: echo}}".encode()) for n in range(8)}
+    site.files = files
+    answer = site.__call__
+
+    def slowly(asked: Asked) -> Answer:
+        time.sleep(0.4)
+        return answer(asked)
+
+    with serving(slowly, certificate=site.authority.certificate) as slow:
+        site.settings = f'[hosts."127.0.0.1:{slow.port}"]\n'
+        site.write("include: [" + ", ".join(f"'{slow.url(path)}'" for path in files) + "]\n" + JOB)
+        found = site.run("list", "--json")
+        assert found.jobs == sorted(["job", *(f"j{n}" for n in range(8))])
+        assert found.seconds < 8 * 0.4

@@ -121,7 +121,7 @@ def _read(path: Path) -> bytes | None:
 
 def _name(key: tuple[str, ...]) -> str:
     # The key may hold a credential of a URL: only its hash is written.
-    return sha256("\0".join(key).encode("utf-8", "surrogateescape")).hexdigest()
+    return sha256(repr(key).encode()).hexdigest()
 
 
 def in_words(seconds: float) -> str:

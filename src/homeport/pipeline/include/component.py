@@ -28,7 +28,7 @@ def parse_component(address: str) -> Component:
     place, at, version = address.partition("@")
     host, _, path = place.partition("/")
     project, _, name = path.rpartition("/")
-    if not at or not host or ":" in host.partition(":")[2]:
+    if not at or not host or host.endswith(":") or ":" in host.partition(":")[2]:
         raise LocationError(f"Component '{address}' - the component path is not supported")
     component = Component(
         address=address,

@@ -253,7 +253,10 @@ def sibling(address: str, path: str) -> str | None:
         host = authority.rpartition("@")[2]
         usable = re.fullmatch(r"[A-Za-z0-9\[][A-Za-z0-9.:\[\]_-]*", host)
         return f"{scheme}://{authority}/{path}.git" if usable else None
-    host, colon, _ = address.partition(":")
-    if not colon or "/" in host or not re.fullmatch(r"([\w.-]+@)?[A-Za-z0-9][A-Za-z0-9._-]*", host):
+    host, colon, rest = address.partition(":")
+    # `transport::address` names a program, not a host (gitremote-helpers(7)).
+    if not colon or "/" in host or rest.startswith(":"):
+        return None
+    if not re.fullmatch(r"([\w.-]+@)?[A-Za-z0-9][A-Za-z0-9._-]*", host):
         return None
     return f"{host}:{path}.git"
