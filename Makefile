@@ -7,7 +7,7 @@ SETUP := pyproject.toml constraints.txt
 VECTORS ?= tests/vectors
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check conformance fuzz format bench clean
+.PHONY: help demo test check conformance fuzz format docs bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-14s %s\n' "$$name" "$$text"; done
@@ -34,6 +34,9 @@ conformance: .venv/.dev ## put test vectors to the code: VECTORS=DIR, by default
 format: .venv/.dev ## format the code and repair what ruff can
 	$(BIN)/ruff check --fix --quiet || true
 	$(BIN)/ruff format
+
+docs: .venv/.dev ## write the pages that are made from the code
+	$(BIN)/python tools/keywords.py
 
 bench: .venv/.run ## measure CPU time beside the peers; prints a table
 	@$(BIN)/python -m benchmarks
