@@ -13,7 +13,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO
 
-from homeport.errors import HomeportError, MissingError
+from msgspec import structs
+
+from homeport.errors import ExitCode, HomeportError, MissingError
 
 _CONFIG = (
     "core.hooksPath=/dev/null",
@@ -95,9 +97,7 @@ class Git:
         """
         code, out, err = self._call(args, input, env, timeout, config)
         if code != 0:
-            error = GitError.of(_complaint(args, err, code), code="git")
-            error.said = _without_userinfo(err.decode("utf-8", "replace"))
-            raise error
+            raise _failure(args, err, code)
         return out
 
     def try_run(
@@ -123,7 +123,7 @@ class Git:
             60.0,
         )
         if code != 0:
-            raise GitError.of(_complaint(("config",), err, code), code="git")
+            raise _failure(("config",), err, code)
         found: dict[str, tuple[str, ...]] = {}
         for entry in out.decode("utf-8", "surrogateescape").split("\0")[:-1]:
             key, _, value = entry.partition("\n")
@@ -266,6 +266,19 @@ def _close(pipe: IO[bytes] | None) -> None:
         pipe.close()
     except BrokenPipeError:
         return
+
+
+def _failure(args: tuple[str, ...], err: bytes, code: int) -> GitError:
+    said = _without_userinfo(err.decode("utf-8", "replace"))
+    error = GitError.of(_complaint(args, err, code), code="git")
+    if "dubious ownership" in said:
+        # git-config(1), safe.directory: only the user's own configuration can say so.
+        remedy = "the repository is another user's; if you trust it, tell git so: git config"
+        hint = f"{remedy} --global --add safe.directory FOLDER"
+        problem = structs.replace(error.problems[0], code="git-ownership", hint=hint)
+        error = GitError([problem], ExitCode.ENVIRONMENT)
+    error.said = said
+    return error
 
 
 def _complaint(args: tuple[str, ...], err: bytes, code: int) -> str:

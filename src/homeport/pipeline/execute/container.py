@@ -10,7 +10,7 @@ import re
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -47,6 +47,7 @@ _SHELL = (
 Its errors go where its output goes: an engine carries two streams in no certain order.
 """
 _COMMAND = ("sh", "-c", _SHELL)
+_AGENT = "/run/homeport-ssh-agent"
 _GRACE = 5.0
 """Seconds between asking a job to end and ending it."""
 _PATIENCE = 15.0
@@ -58,11 +59,25 @@ _NO_SHELL = re.compile(r"executable file not found|exec.*no such file or directo
 
 
 class HostAccess(Struct, frozen=True, kw_only=True):
-    """What containers get of the machine; from the user's own settings, never a repository's."""
+    """What containers get of the machine; from the user's own settings, never a repository's.
+
+    `ssh_agent` is the path of an agent's socket on the engine's machine.
+    """
 
     privileged: bool = False
     devices: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
+    ssh_agent: str | None = None
+
+    @property
+    def binds(self) -> tuple[str, ...]:
+        """All that is mounted, as `docker run --volume` takes it."""
+        agent = () if self.ssh_agent is None else (f"{self.ssh_agent}:{_AGENT}",)
+        return (*self.volumes, *agent)
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        return {} if self.ssh_agent is None else {"SSH_AUTH_SOCK": _AGENT}
 
 
 NO_ACCESS = HostAccess()
@@ -110,7 +125,11 @@ class ContainerExecutor:
                     command=_COMMAND,
                     # As in the Runner an empty list is no override, and [""] clears.
                     entrypoint=_entrypoint(image.entrypoint),
-                    env={**spec.env, **git_environment(spec.env, project_dir)},
+                    env={
+                        **self._access.env,
+                        **spec.env,
+                        **git_environment(spec.env, project_dir),
+                    },
                     user=image.docker_user,
                     platform=image.docker_platform,
                     stdin=True,
@@ -121,7 +140,7 @@ class ContainerExecutor:
                     },
                     privileged=self._access.privileged,
                     devices=self._access.devices,
-                    volumes=self._access.volumes,
+                    volumes=self._access.binds,
                 )
             )
         except EngineError as error:

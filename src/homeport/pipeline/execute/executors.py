@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from homeport.engine.api import Engine, EngineError
+from homeport.errors import MissingError
 from homeport.pipeline.execute.api import Executor
 from homeport.pipeline.execute.shell import ShellExecutor
 from homeport.pipeline.execute.state import live_runs
@@ -43,6 +44,7 @@ class Executors:
                 privileged=granted.privileged,
                 devices=granted.devices,
                 volumes=granted.volumes,
+                ssh_agent=self._ssh_agent() if granted.ssh_agent else None,
             )
             state = builds.parents[1]
             containers = ContainerExecutor(
@@ -50,6 +52,18 @@ class Executors:
             )
             containers.remove_orphans(lambda: live_runs(state))
             self._made[Runs.CONTAINER] = containers
+
+    def _ssh_agent(self) -> str:
+        """The socket of the user's agent; `MissingError` without one: jobs were promised it."""
+        path = self._env.get("SSH_AUTH_SOCK", "")
+        if not path.startswith("/") or ":" in path or not Path(path).exists():
+            raise MissingError.of(
+                "container.ssh_agent is set, but there is no SSH agent"
+                + (f" at {path}" if path else ": SSH_AUTH_SOCK is not set"),
+                code="ssh-agent",
+                hint="start one (ssh-agent, ssh-add), or turn the setting off",
+            )
+        return path
 
     def of(self, job: JobPlan) -> Executor:
         return self._made[job.runs]

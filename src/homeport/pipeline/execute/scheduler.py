@@ -27,6 +27,7 @@ from homeport.pipeline.status.board import Board
 from homeport.pipeline.status.job import StatusJob
 from homeport.pipeline.status.reason import Reasons
 from homeport.pipeline.status.transition import Action
+from homeport.pipeline.variables.expand import ExpansionError, expand, expand_all, has_reference
 
 # A signal that comes just before the calling thread falls asleep is seen after this many seconds.
 _LONGEST_SLEEP = 0.5
@@ -185,7 +186,7 @@ class _Run:
         job = self._plan.jobs[number]
         self._emit(JobStarted(
             time=self._time(), job=job.name, stage=job.stage, runs=job.runs,
-            image=job.image.name if job.image is not None else None,
+            image=_shown_image(job),
             attempt=attempt,
         ))  # fmt: skip
         running = len(self._attempts)
@@ -309,6 +310,27 @@ def _status_job(job: JobPlan, play: frozenset[str], now_delayed: bool) -> Status
         needs=job.needs,
         resource_group=job.resource_group,
     )
+
+
+def _shown_image(job: JobPlan) -> str | None:
+    """The image as far as it is known before the job runs; what other jobs hand on stays as it is
+    written."""
+    if job.image is None or not has_reference(job.image.name):
+        return None if job.image is None else job.image.name
+    layers = {variable.key: variable for variable in (*job.variables, *job.overrides)}
+    # A masked value is not looked into, not even by way of another variable.
+    open_ones = tuple(variable for variable in layers.values() if not variable.masked)
+    try:
+        values = expand_all(
+            open_ones,
+            keep_undefined=True,
+            expand_file_refs=False,
+            expand_raw_refs=True,
+        )
+        shown = {variable.key: variable.value for variable in values}
+        return expand(job.image.name, shown, keep_undefined=True)
+    except ExpansionError:
+        return job.image.name  # the job itself will fail of it
 
 
 def _failure(result: JobResult) -> str:
