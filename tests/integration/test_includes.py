@@ -167,8 +167,6 @@ def test_project_over_git(site: Site) -> None:
          "Included file `Gone.gitlab-ci.yml` is empty or does not exist!"),
         ("{component: HOST/group/parts/gone@1.0.0}",
          "Component 'HOST/group/parts/gone@1.0.0' - content not found"),
-        ("{component: gitlab.other/group/parts/one@1.0.0}",
-         "Component 'gitlab.other/group/parts/one@1.0.0' - the component path is not supported"),
         ("{component: HOST/group/parts/header@1.0.0}",
          "Component `HOST/group/parts/header@1.0.0` cannot use `spec:include`. This keyword "),
     ],
@@ -506,3 +504,36 @@ def test_many_includes_are_fetched_at_once(site: Site) -> None:
         found = site.run("list", "--json")
         assert found.jobs == sorted(["job", *(f"j{n}" for n in range(8))])
         assert found.seconds < 8 * 0.4
+
+
+def test_a_component_of_another_host_is_not_read(site: Site) -> None:
+    site.write("include: {component: gitlab.other/group/parts/one@1.0.0}\n" + JOB)
+    (missing,) = site.run("list", "--json").missing
+    assert missing["reason"].startswith(
+        "Component 'gitlab.other/group/parts/one@1.0.0' - the component path is not supported"
+    )
+
+
+def test_rules_of_a_project_look_into_that_project(site: Site) -> None:
+    site.projects.commit(
+        "group/tools",
+        {
+            "a.yml": "include:\n"
+            "  - {local: there.yml, rules: [{exists: [there.yml]}]}\n"
+            "  - {local: gone.yml, rules: [{exists: [own.yml]}]}\n"
+            "  - {local: var.yml, rules: [{if: $CI_COMMIT_BRANCH}]}\n",
+            "there.yml": "there: {script: echo}\n",
+            "var.yml": "var: {script: echo}\n",
+        },
+    )
+    site.files = {
+        "/r.yml": Answer(
+            body=f"include: [{{remote: 'https://{site.host}/x.yml', rules: "
+            "[{if: $CI_COMMIT_BRANCH}]}]\nr: {script: echo}\n".encode()
+        )
+    }
+    site.write(
+        f"include: [{{project: group/tools, file: a.yml}}, 'https://{site.host}/r.yml']\n",
+        own="own: {script: echo}\n",
+    )
+    assert site.run("list", "--json").jobs == ["r", "there", "var"]

@@ -4,7 +4,7 @@
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -101,12 +101,14 @@ def evaluate_pipeline(request: Request) -> Evaluation:
         expanded,
     )
     _refuse_errors(config)
+    pipeline = evaluate(config, trigger, facts)
+    problems = (*given.problems, *_chained(pipeline.problems, expanded))
     return Evaluation(
         request=request,
         trigger=trigger,
         merged=merged,
         config=config,
-        pipeline=_with_notes(evaluate(config, trigger, facts), given.problems),
+        pipeline=structs.replace(pipeline, problems=problems) if problems else pipeline,
         files=expanded.files,
         used=used,
     )
@@ -117,12 +119,6 @@ def read_root_file(request: Request) -> tuple[Trigger, bytes]:
     trigger = _give(request).trigger
     source = _source(request, trigger, GitFacts(request.root, trigger))
     return trigger, _read_bytes(source, request, trigger)
-
-
-def _with_notes(pipeline: Pipeline, notes: tuple[Problem, ...]) -> Pipeline:
-    if not notes:
-        return pipeline
-    return structs.replace(pipeline, problems=(*notes, *pipeline.problems))
 
 
 def _give(request: Request) -> Given:
@@ -222,29 +218,46 @@ def _expand(
         verdict = book.decide(rules, variables, When.ALWAYS).decision.verdict
         return None if verdict is Verdict.UNRESOLVED else verdict is Verdict.IN
 
-    context = IncludeContext(variables=variables, allows=allows, masked=trigger.masked)
+    def allows_there(entry: Map, source: FileSource | None, seen: Mapping[str, str]) -> bool | None:
+        from homeport.pipeline.facts.there import FactsThere
+
+        rules = read_include_rules(entry)
+        facts_there = FactsThere(facts, source.paths if source else tuple)
+        verdict = RuleBook(facts_there).decide(rules, seen, When.ALWAYS).decision.verdict
+        return None if verdict is Verdict.UNRESOLVED else verdict is Verdict.IN
+
+    context = IncludeContext(
+        variables=variables, allows=allows, allows_there=allows_there, masked=trigger.masked
+    )
     return expand_includes(document, source, context, elsewhere)
 
 
 def _resolve(expanded: Expanded) -> tuple[Map, Mapping[str, tuple[str, ...]]]:
     """`extends` and `!reference` applied; with includes missing, what cannot be is set apart."""
     partial = bool(expanded.missing)
-    extended, lost = resolve_extends(expanded.content, partial=partial)
-    merged, also_lost = resolve_references(extended, partial=partial)
+    try:
+        extended, lost = resolve_extends(expanded.content, partial=partial)
+        merged, also_lost = resolve_references(extended, partial=partial)
+    except UsageError as error:
+        raise UsageError(_chained(error.problems, expanded)) from error
     return merged, {**lost, **also_lost}
 
 
 def _with_chains(config: Config, expanded: Expanded) -> Config:
-    """The configuration with the loader's own findings, and for each finding in an included file
-    the includes that led there."""
+    """The configuration with the loader's own findings, and where each finding comes from."""
+    problems = _chained((*expanded.problems, *config.problems), expanded)
+    return structs.replace(config, problems=problems)
+
+
+def _chained(problems: Iterable[Problem], expanded: Expanded) -> tuple[Problem, ...]:
+    """For each finding in an included file, the includes that led there."""
     chains = expanded.chains
-    problems = tuple(
+    return tuple(
         structs.replace(problem, included_from=chains[problem.span.file])
         if problem.span is not None and chains.get(problem.span.file)
         else problem
-        for problem in (*expanded.problems, *config.problems)
+        for problem in problems
     )
-    return structs.replace(config, problems=problems)
 
 
 def _refuse_errors(config: Config) -> None:

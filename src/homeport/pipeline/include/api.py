@@ -137,18 +137,29 @@ def _undecided(_entry: Map, _location: str) -> bool | None:
     return None
 
 
+def _undecided_there(
+    _entry: Map, _source: FileSource | None, _variables: Mapping[str, str]
+) -> bool | None:
+    return None
+
+
 class IncludeContext(Struct, frozen=True, kw_only=True):
     """The run that the includes belong to.
 
     `variables` are those that may stand in locations. `allows` decides `include:rules`: it gets
     the whole entry (its `rules` are a list of mappings with keys that GitLab allows) and the
-    entry's location for messages, and answers None when a fact is not known here. `inputs` are
+    entry's location for messages, and answers None when a fact is not known here; `allows_there`
+    is the same for an entry in a file from elsewhere: with the files of that file's project (None
+    if it has none), and the variables that it sees. `inputs` are
     the values for the root file's `spec:inputs`. `masked` names the variables
     whose values no text may show.
     """
 
     variables: Mapping[str, str] = {}
     allows: Callable[[Map, str], bool | None] = _undecided
+    allows_there: Callable[[Map, FileSource | None, Mapping[str, str]], bool | None] = (
+        _undecided_there
+    )
     inputs: Mapping[str, Any] = {}
     masked: frozenset[str] = frozenset()
     limits: Limits = Limits()

@@ -128,7 +128,11 @@ class Elsewhere:
         if self._own is None:
             raise UnreachedError(_NO_HOST)
         if component.host != self._own.host and not self._servers.knows(component.host):
-            raise component.refuse("the component path is not supported")
+            # What GitLab says is right for this remote, which may be a mirror of another.
+            refusal = component.refuse("the component path is not supported")
+            raise UnreachedError(
+                f"{refusal}: GitLab reads components of its own host, here {self._own.host}"
+            )
         project, version = component.project.lower(), component.version
         if not _PROJECT.fullmatch(project) or ".." in project or "/" in component.name:
             raise component.refuse("content not found")

@@ -60,7 +60,7 @@ def expand_includes(
     GitLab ends a circle).
     """
     expansion = _Expansion(document, context, elsewhere)
-    origin = Origin(source=source, path=None, variables=context.variables)
+    origin = Origin(source=source, path=None, home=True, variables=context.variables)
     content = expansion.expand_root(document, origin)
     if expansion.errors:
         raise UsageError(expansion.errors)
@@ -152,7 +152,7 @@ class _Expansion:
     ) -> Iterator[tuple[Location, Span | None]]:
         variables = origin.variables
         entry = normalize_entry(entry, variables)
-        if not self._is_allowed(entry, span):
+        if not self._is_allowed(entry, span, origin):
             return
         written = entry.get("local")
         files = entry.get("file")
@@ -172,12 +172,20 @@ class _Expansion:
         else:
             yield parse_entry(entry, variables, kinds), span
 
-    def _is_allowed(self, entry: Map, span: Span | None) -> bool:
+    def _is_allowed(self, entry: Map, span: Span | None, origin: Origin) -> bool:
         if entry.get("rules") is None:
             return True
         check_rules(entry["rules"])
         kind, name = describe_entry(entry)
-        allowed = self._context.allows(entry, name)
+        reason = "its rules depend on a fact that is not known here"
+        allowed: bool | None = None
+        if origin.home:
+            allowed = self._context.allows(entry, name)
+        else:
+            try:
+                allowed = self._context.allows_there(entry, origin.source, origin.variables)
+            except UnreachedError as error:
+                reason = str(error)
         if allowed is None:
             self.missing.append(
                 MissingInclude(
@@ -186,7 +194,7 @@ class _Expansion:
                     project=str(entry["project"]) if "project" in entry else None,
                     ref=str(entry["ref"]) if "ref" in entry else None,
                     span=span,
-                    reason="its rules depend on a fact that is not known here",
+                    reason=self._mask(reason),
                 )
             )
         return bool(allowed)
@@ -317,6 +325,7 @@ class _Expansion:
                 source=found.source,
                 path=None,
                 prefix=found.prefix,
+                home=location.kind == "local" and not found.prefix,
                 variables={} if found.source is None else self._context.variables,
             )
             document = self._with_header(document, inner, chain)

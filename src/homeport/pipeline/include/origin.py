@@ -13,12 +13,14 @@ class Origin(Struct, frozen=True, kw_only=True):
     """What the includes of one file are read from, and may name.
 
     `path` is the file's own in its project (None: the root file), `prefix` stands before paths of
-    that project in messages. A file of no project has no `source`, and sees no variables.
+    that project in messages. `home` is whether that project is this repository. A file of no
+    project has no `source`, and sees no variables.
     """
 
     source: FileSource | None
     path: str | None
     prefix: str = ""
+    home: bool = False
     variables: Mapping[str, str]
     component: Mapping[str, Any] = {}
 
