@@ -537,3 +537,41 @@ def test_rules_of_a_project_look_into_that_project(site: Site) -> None:
         own="own: {script: echo}\n",
     )
     assert site.run("list", "--json").jobs == ["r", "there", "var"]
+
+
+def test_lock_adds_and_prune_drops(site: Site) -> None:
+    site.projects.commit("group/tools", {"a.yml": "a: {script: echo}\n"}, tag="v1")
+    lock = site.repository / "homeport.lock"
+    site.write("include: {project: group/tools, file: a.yml, ref: v1}\n" + JOB)
+    assert site.run("list", "--lock").status == 0
+    assert 'ref = "v1"' in lock.read_text()
+    site.write("include: {project: group/tools, file: a.yml, ref: main}\n" + JOB)
+    assert site.run("lint", "--lock").status == 0
+    assert lock.read_text().count("[[include]]") == 2
+    pruned = site.run("update", "--prune")
+    assert pruned.stdout.startswith(f"- project {site.host}/group/tools:a.yml at v1 ")
+    assert lock.read_text().count("[[include]]") == 1
+    site.write(JOB)
+    assert site.run("update", "--check").status == 0
+    assert site.run("update", "--offline").status == 2
+
+
+def test_nothing_is_locked_when_an_include_is_not_read(site: Site) -> None:
+    site.projects.commit("group/tools", {"a.yml": "a: {script: echo}\n"})
+    site.write("include: [{project: group/tools, file: a.yml}, 'http://h.invalid/x.yml']\n" + JOB)
+    for command in (("update",), ("list", "--lock")):
+        found = site.run(*command)
+        assert found.status == 3
+        assert "http://h.invalid/x.yml" in found.stderr
+        assert not (site.repository / "homeport.lock").exists()
+
+
+def test_a_server_that_is_not_trusted(site: Site) -> None:
+    site.projects.commit("group/tools", {"a.yml": "a: {script: echo}\n"})
+    site.write(
+        f"include: [{{project: group/tools, file: a.yml}}, 'https://{site.host}/r.yml']\n" + JOB
+    )
+    site.env = {"SSL_CERT_FILE": ""}
+    reasons = [missing["reason"] for missing in site.run("list", "--json").missing]
+    assert len(reasons) == 2
+    assert all("certificate" in reason or "not trusted" in reason for reason in reasons)

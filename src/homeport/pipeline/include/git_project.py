@@ -4,7 +4,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from homeport.errors import HomeportError
@@ -185,10 +185,10 @@ class GitProject:
                 os.close(handle)
 
     def _prepare(self) -> None:
-        if self._ready:
+        mark = self._folder / "homeport.ready"
+        if self._ready or mark.exists():
             return
-        if not (self._folder / "config").exists() or self._try("rev-parse", "--git-dir") is None:
-            self._run("init", "--quiet", "--bare", "--template=", ".")
+        self._run("init", "--quiet", "--bare", "--template=", ".")
         values = {
             "gc.auto": "0",
             "remote.origin.url": self._url,
@@ -197,6 +197,8 @@ class GitProject:
         }
         for key, value in values.items():
             self._run("config", key, value)
+        with suppress(OSError):
+            mark.touch(mode=0o600)
         self._ready = True
 
     def _check_host(self) -> None:

@@ -17,5 +17,14 @@ def match_paths(pattern: str, paths: Iterable[str]) -> list[str]:
         for part in re.split(r"(\*\*|\*)", pattern)
         if part
     )
-    matcher = re2.compile("(?s)" + "".join(parts))
-    return sorted(path for path in paths if matcher.fullmatch(path))
+    options = re2.Options()
+    # What is too large for its memory is matched slower, and is nothing to print.
+    options.log_errors = False
+    options.dot_nl = True
+    # As bytes: a name in a repository need not be UTF-8.
+    matcher = re2.compile(_bytes("".join(parts)), options)
+    return sorted(path for path in paths if matcher.fullmatch(_bytes(path)))
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
