@@ -30,17 +30,6 @@ exit status: 0 done, 1 the pipeline failed, 2 wrong usage or a broken file,
 COMMANDS = ("run", "list", "lint", "render", "explain", "diff", "update", "completion")
 
 
-class _Version(argparse.Action):
-    """argparse's own action wraps its text to the terminal, which imports half a dozen modules."""
-
-    def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:  # noqa: A002
-        super().__init__(option_strings, dest, nargs=0, help=help)
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        print(f"homeport {__version__}")
-        parser.exit()
-
-
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     """The parser with every command, or with `command` alone, which starts sooner."""
     parser = argparse.ArgumentParser(
@@ -49,7 +38,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=Formatter,
     )
-    parser.add_argument("--version", action=_Version, help="print the version and exit")
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
     # With prog given argparse need not format a usage line to find it.
     commands = parser.add_subparsers(
         prog="homeport", dest="command", metavar="COMMAND", required=True
@@ -71,6 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     gc.disable()
     _open_missing_streams()
     argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["--version"]:
+        # Before any command's options are built, which nobody wants to wait for here.
+        print(f"homeport {__version__}")
+        return 0
     try:
         args = build_parser(_command_in(argv)).parse_args(argv)
     except BrokenPipeError:
