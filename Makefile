@@ -5,6 +5,8 @@ PYTEST := $(BIN)/pytest
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt
 SETUP := pyproject.toml constraints.txt
 VECTORS ?= tests/vectors
+TARGET ?= yaml
+SECONDS ?= 60
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check conformance fuzz format docs bench clean
@@ -19,6 +21,7 @@ test: .venv/.dev ## install what the tests need (an engine included), check, and
 	tests/setup/install.sh
 	$(MAKE) --no-print-directory check
 	$(PYTEST) tests/contract tests/behaviour tests/integration
+	$(PYTEST) -q -n auto tests/fuzz
 
 check: .venv/.dev ## format, lint, types, import directions and unit tests
 	$(BIN)/ruff format --check
@@ -30,6 +33,10 @@ check: .venv/.dev ## format, lint, types, import directions and unit tests
 
 conformance: .venv/.dev ## put test vectors to the code: VECTORS=DIR, by default tests/vectors
 	@PYTHONPATH=tests $(BIN)/python -m conformance "$(VECTORS)"
+
+fuzz: .venv/.dev ## attack one target without end: TARGET=yaml, SECONDS=60 (tests/fuzz/targets.py)
+	$(PIP_INSTALL) atheris
+	PYTHONPATH=tests $(BIN)/python -m fuzz "$(TARGET)" -max_total_time="$(SECONDS)"
 
 format: .venv/.dev ## format the code and repair what ruff can
 	$(BIN)/ruff check --fix --quiet || true

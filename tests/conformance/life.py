@@ -23,7 +23,7 @@ _COMMIT = Commit(
 )
 
 
-def _trigger(given: Mapping[str, Any]) -> Trigger:
+def trigger_of(given: Mapping[str, Any]) -> Trigger:
     source = Source(given.get("source", "push"))
     tag = given.get("tag")
     request = None
@@ -44,7 +44,7 @@ def _pipeline(given: Mapping[str, Any]) -> Pipeline:
     changed = given.get("changed_files")
     diff = AllChanged("there is no diff") if changed is None else tuple(changed)
     tree = Tree({None: diff}, tuple(given.get("repository") or ()))
-    return evaluate(read_config(given), _trigger(given), tree)
+    return evaluate(read_config(given), trigger_of(given), tree)
 
 
 def answer_pipeline(given: Mapping[str, Any], _expected: Mapping[str, Any]) -> Mapping[str, Any]:

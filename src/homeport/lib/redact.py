@@ -121,7 +121,11 @@ def _mask(
 def _needles(values: Iterable[str]) -> tuple[bytes, ...]:
     needles: dict[bytes, None] = {}
     for value in values:
-        whole = value.encode("utf-8", "surrogateescape")
+        try:
+            whole = value.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            # A server's JSON can hold half a character, which no environment can.
+            whole = value.encode("utf-8", "surrogatepass")
         for part in _parts(whole):
             needles.update(dict.fromkeys(_forms(part)))
     # A needle that holds another one still counts: its other bytes are to be hidden, too.
