@@ -7,8 +7,15 @@ from conformance.configuration import read_config
 from conformance.life import trigger_of
 from homeport.errors import Severity, UsageError
 from homeport.lib.redact import Redactor
+from homeport.pipeline.conditions import patterns
 from homeport.pipeline.conditions.expression import is_true, parse
-from homeport.pipeline.conditions.globs import doublestar, doublestar_exclude, ruby_fnmatch
+from homeport.pipeline.conditions.globs import (
+    compile_doublestar,
+    compile_fnmatch,
+    doublestar,
+    doublestar_exclude,
+    ruby_fnmatch,
+)
 from homeport.pipeline.document.inputs import InputsError
 from homeport.pipeline.document.interpolation import interpolate
 from homeport.pipeline.document.load import load
@@ -72,6 +79,12 @@ def attack_pipeline(text: str) -> None:
     config = read_config({"yaml": text.encode("utf-8", "replace").decode()})
     if not any(problem.severity is Severity.ERROR for problem in config.problems):
         evaluate(config, trigger_of({}), Tree({None: ("a", "b/c")}, ("a", "b/c")))
+
+
+def forget() -> None:
+    """Empty the caches of what was read before."""
+    for cached in (parse, compile_fnmatch, compile_doublestar, patterns._compile):
+        cached.cache_clear()
 
 
 TARGETS: Mapping[str, Callable[[str], None]] = {

@@ -283,7 +283,10 @@ def _find_group(text: str, skip_classes: bool) -> tuple[int, list[int], int] | N
         if char == "\\":
             at += 1
         elif char == "[" and skip_classes:
-            at = _skip_class(text, at)
+            end = _skip_class(text, at)
+            # Where one class stays open no later one closes either: none is looked for again.
+            skip_classes = end != at
+            at = end
         elif char == "{":
             depth += 1
             opening = at if depth == 1 else opening
