@@ -21,6 +21,7 @@ Device = Annotated[str, Meta(pattern=r"^/[^:]*(:/[^:]*(:[rwm]{1,3})?)?$")]
 Volume = Annotated[str, Meta(pattern=r"^/[^:]*:/[^:]*(:(ro|rw))?$")]
 Size = Annotated[str, Meta(pattern=r"^[0-9]+ ?([KMGT]i?B?|B)?$")]
 
+Count = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
 Path = Annotated[str, Meta(pattern=r"^/")]
 HttpUrl = Annotated[str, Meta(pattern=r"^https?://[^\s@?#]+$")]
@@ -68,6 +69,11 @@ KEYS: Mapping[str, Key] = {
     "container.devices": Key(tuple[Device, ...], repository=False),
     "container.volumes": Key(tuple[Volume, ...], repository=False),
     "container.ssh_agent": Key(bool, repository=False),
+    "limits.includes": Key(Count, repository=False),
+    "limits.needs": Key(Count, repository=False),
+    "limits.yaml_size": Key(Count | Size, repository=False),
+    "limits.yaml_depth": Key(Annotated[int, Meta(ge=1, le=200)], repository=False),
+    "limits.yaml_total_size": Key(Count | Size, repository=False),
     "ca": Key(Path, repository=False),
     "variables_from": Key(VariablesFrom, repository=False),
     "variables": Key(str | VariableTable, table=True),
@@ -79,6 +85,9 @@ KEYS: Mapping[str, Key] = {
 LISTS = frozenset(
     ("pull_policy", "pass_env", "masked", "container.devices", "container.volumes"),
 )
+
+SIZES = frozenset(("keep_size", "limits.yaml_size", "limits.yaml_total_size"))
+"""Keys whose values are bytes, and may be written with a unit."""
 
 ENVIRONMENT: Mapping[str, str] = {
     "HOMEPORT_" + name.upper().replace(".", "_"): name

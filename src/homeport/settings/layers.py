@@ -11,6 +11,7 @@ from homeport.settings.keys import (
     ENVIRONMENT,
     KEYS,
     LISTS,
+    SIZES,
     VARIABLE_PREFIX,
     TagImage,
     VariableTable,
@@ -20,6 +21,7 @@ from homeport.settings.keys import (
 from homeport.settings.model import (
     ContainerSettings,
     ExecutorChoice,
+    LimitSettings,
     Settings,
     SettingsVariable,
     TagRule,
@@ -83,6 +85,11 @@ class Layers:
             for key in tuple(values)
             if key.startswith("container.")
         }
+        limits = {
+            key.removeprefix("limits."): values.pop(key)
+            for key in tuple(values)
+            if key.startswith("limits.")
+        }
         return msgspec.structs.replace(
             defaults,
             **values,
@@ -92,6 +99,7 @@ class Layers:
             hosts=self._hosts,
             rewrite=self._rewrite,
             container=ContainerSettings(**container),
+            limits=LimitSettings(**limits),
             origin=self._origin,
         )
 
@@ -150,7 +158,7 @@ class Layers:
             self._rewrite[name] = converted
         elif key == "masked":
             self._masked |= converted
-        elif key == "keep_size":
+        elif key in SIZES:
             self._values[key] = size_in_bytes(converted)
         elif key == "pull_policy" and not isinstance(converted, tuple):
             self._values[key] = (converted,)

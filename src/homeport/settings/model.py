@@ -79,6 +79,17 @@ class ContainerSettings(Struct, frozen=True, kw_only=True):
     ssh_agent: bool = False
 
 
+class LimitSettings(Struct, frozen=True, kw_only=True):
+    """Limits that an administrator of a GitLab server can set (docs/reference/limits.md); None is
+    GitLab's own. `yaml_size` and `yaml_total_size` are bytes."""
+
+    includes: int | None = None
+    needs: int | None = None
+    yaml_size: int | None = None
+    yaml_depth: int | None = None
+    yaml_total_size: int | None = None
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """All settings of one command.
 
@@ -108,6 +119,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     variables: Mapping[str, SettingsVariable] = {}
     tags: Mapping[str, TagRule] = {}
     container: ContainerSettings = ContainerSettings()
+    limits: LimitSettings = LimitSettings()
     ca: str | None = None
     hosts: Mapping[str, Host] = {}
     rewrite: Mapping[str, str] = {}

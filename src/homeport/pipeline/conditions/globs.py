@@ -256,7 +256,7 @@ def _expand_braces(pattern: str, *, skip_classes: bool) -> list[str]:
     while todo:
         text = todo.pop()
         work += len(text) + 1
-        if work > _MAX_WORK or len(done) + len(todo) > MAX_ALTERNATIVES:
+        if work > _MAX_WORK or len(done) + len(todo) >= MAX_ALTERNATIVES:
             raise UsageError.of(
                 f"the pattern {pattern[:60]!r} has more than {MAX_ALTERNATIVES} alternatives",
                 code="pattern-too-large",

@@ -11,7 +11,7 @@ from homeport.pipeline.evaluate.circles import Circles
 from homeport.pipeline.evaluate.jobs import Setting, build_jobs
 from homeport.pipeline.evaluate.matrix import Expansion
 from homeport.pipeline.evaluate.metadata import auto_cancel, pipeline_name
-from homeport.pipeline.evaluate.needs import settle_needs
+from homeport.pipeline.evaluate.needs import MAX_NEEDS, settle_needs
 from homeport.pipeline.evaluate.rules import Outcome, RuleBook
 from homeport.pipeline.model.config import Config, Rule, Variable, When
 from homeport.pipeline.model.pipeline import Decision, Pipeline, PipelineJob, Verdict
@@ -28,10 +28,13 @@ NO_JOBS = (
 FILTERED = "Pipeline filtered out by workflow rules."
 
 
-def evaluate(config: Config, trigger: Trigger, facts: Facts) -> Pipeline:
+def evaluate(
+    config: Config, trigger: Trigger, facts: Facts, *, max_needs: int = MAX_NEEDS
+) -> Pipeline:
     """The pipeline that GitLab would create; its problems carry what creation would complain of.
 
-    A configuration with errors is not evaluated: check `config.problems` first.
+    A configuration with errors is not evaluated: check `config.problems` first. `max_needs` is how
+    many jobs one may need.
     """
     predefined = pipeline_variables(trigger)
     user = chosen_values(trigger.variables, None)
@@ -58,7 +61,9 @@ def evaluate(config: Config, trigger: Trigger, facts: Facts) -> Pipeline:
         expansion=Expansion(config.jobs),
     )
     included, excluded, problems = _build_all(config, setting)
-    jobs, found = settle_needs(_in_stage_order(included, config.stages), setting.expansion)
+    jobs, found = settle_needs(
+        _in_stage_order(included, config.stages), setting.expansion, max_needs=max_needs
+    )
     problems += found
     problems += Circles(root, user).find(jobs)
     name, unfit = pipeline_name(config.workflow, predefined, root, user)

@@ -20,7 +20,7 @@ MAX_NEEDS = 50
 
 
 def settle_needs(
-    jobs: Sequence[PipelineJob], expansion: Expansion
+    jobs: Sequence[PipelineJob], expansion: Expansion, *, max_needs: int = MAX_NEEDS
 ) -> tuple[tuple[PipelineJob, ...], tuple[Problem, ...]]:
     """Drop optional needs of absent jobs, complain of the others, spread "unresolved" along needs,
     and fill in `dependencies`. `jobs` are in stage order."""
@@ -31,7 +31,7 @@ def settle_needs(
         if job.needs is None or job.decision.verdict is Verdict.UNRESOLVED:
             settled.append(job)
             continue
-        problems.extend(_errors(job, _checked(job, expansion), present))
+        problems.extend(_errors(job, _checked(job, expansion), present, max_needs))
         kept = tuple(need for need in job.needs if need.job in present)
         settled.append(job if len(kept) == len(job.needs) else structs.replace(job, needs=kept))
     spread = _spread_unresolved(settled)
@@ -48,11 +48,13 @@ def _checked(job: PipelineJob, expansion: Expansion) -> Sequence[Need]:
     return own or ()
 
 
-def _errors(job: PipelineJob, needs: Sequence[Need], present: set[str]) -> Iterable[Problem]:
-    if len(needs) > MAX_NEEDS:
+def _errors(
+    job: PipelineJob, needs: Sequence[Need], present: set[str], max_needs: int
+) -> Iterable[Problem]:
+    if len(needs) > max_needs:
         yield Problem(
             code="too-many-needs",
-            message=f"{job.name}: one job can only need {MAX_NEEDS} others, but you have listed "
+            message=f"{job.name}: one job can only need {max_needs} others, but you have listed "
             f"{len(needs)}. See needs keyword documentation for more details",
             span=job.job.span,
         )
