@@ -138,9 +138,9 @@ def _refuse(args: argparse.Namespace) -> int:
 
 def _run(evaluation: "Evaluation", args: argparse.Namespace) -> int:
     from homeport.cli.output import wants_colour
-    from homeport.pipeline.flow import RunOptions, run_pipeline
     from homeport.pipeline.report.console import Console
     from homeport.pipeline.report.jsonl import JsonLines
+    from homeport.pipeline.run import RunOptions, run_pipeline
 
     colour = wants_colour(sys.stdout) and not args.json
     options = RunOptions(
@@ -148,7 +148,6 @@ def _run(evaluation: "Evaluation", args: argparse.Namespace) -> int:
         needs=args.needs,
         now=args.now,
         colour=colour,
-        env=dict(os.environ),
     )
     # What was made so far stays to the end; a run may take hours, so look for cycles again.
     gc.freeze()

@@ -1,17 +1,16 @@
-"""The flow of the pipeline half, read from top to bottom.
+"""The flow of an evaluation, read from top to bottom: load → expand → parse → evaluate.
 
-`evaluate_pipeline`: load → expand → parse → evaluate. `run_pipeline`: plan → execute → report.
+What follows for a run (plan → execute → report) is in `run.py`.
 """
 
-import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 from msgspec import Struct, structs
 
 from homeport.errors import Problem, Severity, UsageError
+from homeport.lib.git import Git
 from homeport.pipeline.config.compose import compose
 from homeport.pipeline.config.extends import resolve_extends
 from homeport.pipeline.config.keyword.rules import read_include_rules
@@ -19,8 +18,8 @@ from homeport.pipeline.document.limits import Limits
 from homeport.pipeline.document.load import load
 from homeport.pipeline.document.reference import resolve_references
 from homeport.pipeline.evaluate.evaluate import evaluate
+from homeport.pipeline.evaluate.needs import MAX_NEEDS
 from homeport.pipeline.evaluate.rules import RuleBook
-from homeport.pipeline.execute.api import Snapshot, Stop
 from homeport.pipeline.facts.changes import GitFacts
 from homeport.pipeline.facts.given import Given, give_variables
 from homeport.pipeline.facts.repository import read_trigger
@@ -37,16 +36,11 @@ from homeport.pipeline.include.expand import expand_includes
 from homeport.pipeline.include.local import WorktreeSource
 from homeport.pipeline.model.config import Config, When
 from homeport.pipeline.model.document import Document, Map
-from homeport.pipeline.model.event import Event, RunFinished
 from homeport.pipeline.model.pipeline import Pipeline, Verdict
 from homeport.pipeline.model.trigger import Facts, Trigger, Unresolved
-from homeport.pipeline.plan.selection import Selected, refuse_unresolved, select_all, select_jobs
 from homeport.pipeline.variables.predefined import pipeline_variables
 from homeport.pipeline.variables.scoped import chosen_values
 from homeport.settings.model import Settings
-
-PULL_POLICY = ("if-not-present",)
-"""A local run pulls what it lacks, unless the settings or the job say otherwise."""
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -72,6 +66,7 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     the includes from elsewhere as the lock file names them."""
 
     request: Request
+    git: Git
     trigger: Trigger
     merged: Map
     config: Config
@@ -83,13 +78,15 @@ class Evaluation(Struct, frozen=True, kw_only=True):
 def evaluate_pipeline(request: Request) -> Evaluation:
     """The pipeline of a request. Raises `UsageError` with every problem of a broken file; problems
     of a valid file, and includes that could not be read, are in the result."""
-    given = _give(request)
+    git = Git(request.root)
+    given = _give(request, git)
     trigger = given.trigger
-    facts = GitFacts(request.root, trigger)
+    facts = GitFacts(git, trigger)
     source = _source(request, trigger, facts)
     used: dict[Key, Locked] = {}
-    elsewhere = _elsewhere(request, trigger, source, used)
-    expanded = _expand(_read(source, request, trigger), source, trigger, facts, elsewhere)
+    elsewhere = _elsewhere(request, git, trigger, source, used)
+    document = _read(source, request, trigger)
+    expanded = _expand(document, source, trigger, facts, elsewhere, limits=_limits(request))
     merged, unresolved = _resolve(expanded)
     config = _with_chains(
         compose(
@@ -101,10 +98,12 @@ def evaluate_pipeline(request: Request) -> Evaluation:
         expanded,
     )
     _refuse_errors(config)
-    pipeline = evaluate(config, trigger, facts)
+    needs = request.settings.limits.needs
+    pipeline = evaluate(config, trigger, facts, max_needs=MAX_NEEDS if needs is None else needs)
     problems = (*given.problems, *_chained(pipeline.problems, expanded))
     return Evaluation(
         request=request,
+        git=git,
         trigger=trigger,
         merged=merged,
         config=config,
@@ -116,17 +115,18 @@ def evaluate_pipeline(request: Request) -> Evaluation:
 
 def read_root_file(request: Request) -> tuple[Trigger, bytes]:
     """The facts of a request, and the bytes of the CI file that it would evaluate."""
-    trigger = _give(request).trigger
-    source = _source(request, trigger, GitFacts(request.root, trigger))
+    git = Git(request.root)
+    trigger = _give(request, git).trigger
+    source = _source(request, trigger, GitFacts(git, trigger))
     return trigger, _read_bytes(source, request, trigger)
 
 
-def _give(request: Request) -> Given:
+def _give(request: Request, git: Git) -> Given:
     trigger = read_trigger(
-        request.root,
+        git,
         wanted=request.wanted,
         config_path=request.file,
-        now=_now(),
+        now=now(),
         count_changes=request.count_changes,
     )
     return give_variables(trigger, request.settings, request.home, request.env)
@@ -135,15 +135,35 @@ def _give(request: Request) -> Given:
 def _source(request: Request, trigger: Trigger, facts: Facts) -> FileSource:
     """The working tree, or the tree of the commit alone."""
     if not trigger.committed or trigger.commit is None:
-        return WorktreeSource(request.root, listing=lambda: _listing(facts))
+        return WorktreeSource(
+            request.root, listing=lambda: _listing(facts), limits=_limits(request)
+        )
 
     from homeport.pipeline.include.tree import TreeSource
 
-    return TreeSource(request.root, trigger.commit.sha, listing=lambda: _listing(facts))
+    return TreeSource(
+        request.root,
+        trigger.commit.sha,
+        listing=lambda: _listing(facts),
+        limits=_limits(request),
+    )
+
+
+def _limits(request: Request) -> Limits:
+    """GitLab's limits, but for those that the user's server has changed."""
+    own = request.settings.limits
+    changed = {
+        "includes": own.includes,
+        "size": own.yaml_size,
+        "depth": own.yaml_depth,
+        "total_size": own.yaml_total_size,
+    }
+    given = {name: value for name, value in changed.items() if value is not None}
+    return structs.replace(Limits(), **given)
 
 
 def _read(source: FileSource, request: Request, trigger: Trigger) -> Document:
-    return load(_read_bytes(source, request, trigger), request.file)
+    return load(_read_bytes(source, request, trigger), request.file, _limits(request))
 
 
 def _read_bytes(source: FileSource, request: Request, trigger: Trigger) -> bytes:
@@ -172,18 +192,17 @@ def _listing(facts: Facts) -> tuple[str, ...]:
 
 
 def _elsewhere(
-    request: Request, trigger: Trigger, source: FileSource, used: dict[Key, Locked]
+    request: Request, git: Git, trigger: Trigger, source: FileSource, used: dict[Key, Locked]
 ) -> Callable[[], RemoteSource]:
     """What opens the other projects and hosts; what is read there is put into `used`."""
 
     def open_all() -> RemoteSource:
-        from homeport.lib.git import Git
         from homeport.pipeline.facts.remote import remote_address
         from homeport.pipeline.include.lock import LOCK_FILE, read_lock
         from homeport.pipeline.include.opening import open_elsewhere
 
         content = source.read(LOCK_FILE)
-        address = remote_address(Git(request.root).config, trigger.branch)
+        address = remote_address(git.config, trigger.branch)
         masked = trigger.masked
         values = (each.value for each in trigger.variables if each.key in masked and each.value)
         return open_elsewhere(
@@ -196,7 +215,7 @@ def _elsewhere(
             offline=request.offline,
             refresh=request.refresh,
             secrets=frozenset(values),
-            limits=Limits(),
+            limits=_limits(request),
         )
 
     return open_all
@@ -208,6 +227,8 @@ def _expand(
     trigger: Trigger,
     facts: Facts,
     elsewhere: Callable[[], RemoteSource],
+    *,
+    limits: Limits,
 ) -> Expanded:
     variables = pipeline_variables(trigger)
     variables.update(chosen_values(trigger.variables, None))
@@ -227,7 +248,11 @@ def _expand(
         return None if verdict is Verdict.UNRESOLVED else verdict is Verdict.IN
 
     context = IncludeContext(
-        variables=variables, allows=allows, allows_there=allows_there, masked=trigger.masked
+        variables=variables,
+        allows=allows,
+        allows_there=allows_there,
+        masked=trigger.masked,
+        limits=limits,
     )
     return expand_includes(document, source, context, elsewhere)
 
@@ -265,125 +290,6 @@ def _refuse_errors(config: Config) -> None:
         raise UsageError(config.problems)
 
 
-class RunOptions(Struct, frozen=True, kw_only=True):
-    """What to run of a pipeline, and how. `jobs` are names, groups or globs (none: everything);
-    `needs` adds all that they need; `now` starts delayed jobs without their delay; `env` is the
-    environment of the command."""
-
-    jobs: tuple[str, ...] = ()
-    needs: bool = False
-    now: bool = False
-    colour: bool = False
-    env: Mapping[str, str]
-
-
-def run_pipeline(
-    evaluation: Evaluation, options: RunOptions, emit: Callable[[Event], None], stop: Stop
-) -> RunFinished:
-    """Run the jobs of an evaluated pipeline; what happens goes to `emit`.
-
-    Raises `UsageError` for jobs that are not there, `MissingError` for what the machine lacks (an
-    engine, artifacts of earlier runs, a fact that a job depends on); all before anything runs.
-    """
-    from homeport.pipeline.execute.earlier import refuse_missing
-    from homeport.pipeline.execute.executors import Executors, find_engine
-    from homeport.pipeline.execute.job import JobRunner
-    from homeport.pipeline.execute.scheduler import run_plan
-    from homeport.pipeline.execute.state import State
-    from homeport.pipeline.plan.plan import make_plan
-
-    settings = evaluation.request.settings
-    selected = _select(evaluation, options)
-    plan = make_plan(evaluation.pipeline, evaluation.trigger, settings, selected)
-    state = State.open(
-        evaluation.request.root,
-        options.env,
-        kept_runs=settings.keep_runs,
-        kept_bytes=settings.keep_size,
-    )
-    refuse_missing(plan, state.latest)
-    engine = find_engine(plan, settings, options.env)
-    with (
-        Executors(engine, settings, options.env) as executors,
-        closing(state.new_run(sha=plan.sha, ref=plan.ref)) as run,
-    ):
-        executors.prepare(run.builds_path)
-        clock = _clock()
-        runner = JobRunner(
-            plan,
-            run,
-            _snapshot(evaluation, run.git_path, run.tree_path),
-            executor_for=executors.of,
-            earlier=state.latest,
-            emit=emit,
-            clock=clock,
-            now=_now,
-            secrets=_secrets(evaluation, options.env),
-            pull_policy=tuple(policy.value for policy in settings.pull_policy) or PULL_POLICY,
-            colour=options.colour,
-        )
-        finished = run_plan(
-            plan,
-            runner.run,
-            emit,
-            run_id=run.id,
-            concurrency=settings.concurrency,
-            stop=stop,
-            clock=clock,
-            now=_now,
-            play=selected.named,
-            now_delayed=options.now,
-        )
-        run.finish(finished.status)
-        return finished
-
-
-def _select(evaluation: Evaluation, options: RunOptions) -> Selected:
-    pipeline = evaluation.pipeline
-    if evaluation.trigger.commit is None:
-        raise UsageError.of(
-            f"{evaluation.request.root} has no commit yet, and a job runs for a commit",
-            code="no-commit",
-            hint="commit something first; list, lint, render and explain work without",
-        )
-    if options.jobs:
-        selected = select_jobs(pipeline, options.jobs, needs=options.needs)
-    else:
-        selected = select_all(pipeline)
-    refuse_unresolved(selected)
-    return selected
-
-
-def _snapshot(evaluation: Evaluation, into: Path, tree: Path) -> Snapshot:
-    from homeport.lib.git import Git
-    from homeport.pipeline.execute.snapshot import take_snapshot
-
-    trigger, root = evaluation.trigger, evaluation.request.root
-    git = Git(root)
-    origins = git.config.get("remote.origin.url", ())
-    return take_snapshot(
-        git,
-        root,
-        trigger.commit.sha if trigger.commit else "",
-        into=into,
-        branch=trigger.branch,
-        origin=origins[-1] if origins else None,
-        tree=tree if trigger.committed else None,
-    )
-
-
-def _secrets(evaluation: Evaluation, env: Mapping[str, str]) -> frozenset[str]:
-    """Values that no output may show: the user's masked variables, secrets that jobs are passed."""
-    trigger, settings = evaluation.trigger, evaluation.request.settings
-    given = (variable.value for variable in trigger.variables if variable.key in trigger.masked)
-    passed = (env.get(name, "") for name in settings.pass_env if settings.masks(name))
-    return frozenset(value for value in (*given, *passed) if value)
-
-
-def _clock() -> Callable[[], float]:
-    began = time.monotonic()
-    return lambda: time.monotonic() - began
-
-
-def _now() -> str:
+def now() -> str:
+    """The time of day, ISO 8601 in UTC."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,7 +1,6 @@
 """Answers about files and changes that depend on the configuration: asked once, remembered."""
 
 import re
-from pathlib import Path
 
 from homeport.lib.git import Git
 from homeport.pipeline.facts.objects import is_ref_name, read_commits
@@ -24,8 +23,8 @@ class GitFacts:
     the commit alone, they are the commit's.
     """
 
-    def __init__(self, root: str | Path, trigger: Trigger) -> None:
-        self._git = Git(root)
+    def __init__(self, git: Git, trigger: Trigger) -> None:
+        self._git = git
         self._trigger = trigger
         self._changes: dict[str | None, tuple[str, ...] | Unresolved | AllChanged] = {}
         self._files: dict[str | None, tuple[str, ...] | Unresolved] = {}

@@ -26,7 +26,7 @@ NOTHING_SPECIAL = Wanted()
 
 
 def read_trigger(
-    root: Path,
+    git: Git,
     *,
     wanted: Wanted = NOTHING_SPECIAL,
     config_path: str = ".gitlab-ci.yml",
@@ -35,22 +35,21 @@ def read_trigger(
     now: str,
     count_changes: bool = True,
 ) -> Trigger:
-    """The facts of the wanted pipeline of the working tree at `root`.
+    """The facts of the wanted pipeline of the working tree whose top is `git.root`.
 
     Without a wish it is for what is checked out: a push of the branch; for a detached head of the
     tag that points at it (the newest annotated one first), else of neither branch nor tag, and the
     ref is the short SHA. `now` is ISO 8601 in UTC. Raises `UsageError` outside a repository and
     for wishes that contradict each other or the repository, `GitError` where git refuses to read.
     """
-    top = find_root(root)
-    if top is None:
+    top = git.root
+    if find_root(top) is None:
         raise UsageError.of(
-            f"{root} is not in a git repository",
+            f"{top} is not in a git repository",
             code="no-repository",
             hint="run homeport inside a repository, or name one with -C DIR",
         )
     refuse_contradictions(wanted)
-    git = Git(top)
     subject = choose_subject(git, wanted)
     branch = subject.branch
     remote = choose_remote(git.config, branch)

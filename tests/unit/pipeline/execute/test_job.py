@@ -75,9 +75,7 @@ class FakeExecutor:
         del run, job, attempt
         return f"/builds/{project_path}"
 
-    def open(
-        self, spec: JobSpec, note: Callable[[str], None], stop: Stop | None = None
-    ) -> Session:
+    def open(self, spec: JobSpec, note: Callable[[str], None], stop: Stop | None = None) -> Session:
         if self._fake.open_error:
             raise self._fake.open_error
         self._fake.spec = spec

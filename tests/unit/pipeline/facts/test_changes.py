@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from homeport.lib.git import Git
 from homeport.pipeline.facts.changes import INVALID_COMPARE_TO, GitFacts
 from homeport.pipeline.facts.repository import read_trigger
 from homeport.pipeline.facts.wanted import Wanted
@@ -13,7 +14,8 @@ Run = Callable[..., str]
 
 
 def facts(root: Path, **wanted: Any) -> GitFacts:
-    return GitFacts(root, read_trigger(root, now="", wanted=Wanted(**wanted)))
+    git = Git(root)
+    return GitFacts(git, read_trigger(git, now="", wanted=Wanted(**wanted)))
 
 
 def commit(run: Run, path: Path, text: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from homeport.errors import UsageError
+from homeport.lib.git import Git
 from homeport.pipeline.facts.repository import NULL_SHA, read_trigger
 from homeport.pipeline.facts.wanted import Wanted
 from homeport.pipeline.model.trigger import Project, Trigger
@@ -14,7 +15,7 @@ NOW = "2026-08-01T00:00:00Z"
 
 
 def read(root: Path, *, count_changes: bool = True, **wanted: Any) -> Trigger:
-    return read_trigger(root, now=NOW, count_changes=count_changes, wanted=Wanted(**wanted))
+    return read_trigger(Git(root), now=NOW, count_changes=count_changes, wanted=Wanted(**wanted))
 
 
 def test_a_branch(work: Path, run: Run) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from homeport.errors import UsageError
+from homeport.lib.git import Git
 from homeport.pipeline.facts.repository import NULL_SHA, read_trigger
 from homeport.pipeline.facts.wanted import Wanted
 from homeport.pipeline.model.trigger import Source, Trigger
@@ -15,7 +16,7 @@ Run = Callable[..., str]
 
 
 def read(root: Path, **wanted: Any) -> Trigger:
-    return read_trigger(root, now="", wanted=Wanted(**wanted), count_changes=False)
+    return read_trigger(Git(root), now="", wanted=Wanted(**wanted), count_changes=False)
 
 
 @pytest.fixture

@@ -1,0 +1,131 @@
+"""The second half of the flow: plan → execute → report, for an evaluated pipeline."""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+
+from msgspec import Struct
+
+from homeport.errors import UsageError
+from homeport.pipeline.execute.api import Snapshot, Stop
+from homeport.pipeline.execute.earlier import refuse_missing
+from homeport.pipeline.execute.executors import Executors, find_engine
+from homeport.pipeline.execute.job import JobRunner
+from homeport.pipeline.execute.scheduler import run_plan
+from homeport.pipeline.execute.snapshot import take_snapshot
+from homeport.pipeline.execute.state import State
+from homeport.pipeline.flow import Evaluation, now
+from homeport.pipeline.model.event import Event, RunFinished
+from homeport.pipeline.plan.plan import make_plan
+from homeport.pipeline.plan.selection import Selected, refuse_unresolved, select_all, select_jobs
+
+PULL_POLICY = ("if-not-present",)
+"""A local run pulls what it lacks, unless the settings or the job say otherwise."""
+
+
+class RunOptions(Struct, frozen=True, kw_only=True):
+    """What to run of a pipeline, and how. `jobs` are names, groups or globs (none: everything);
+    `needs` adds all that they need; `now` starts delayed jobs without their delay."""
+
+    jobs: tuple[str, ...] = ()
+    needs: bool = False
+    now: bool = False
+    colour: bool = False
+
+
+def run_pipeline(
+    evaluation: Evaluation, options: RunOptions, emit: Callable[[Event], None], stop: Stop
+) -> RunFinished:
+    """Run the jobs of an evaluated pipeline; what happens goes to `emit`.
+
+    Raises `UsageError` for jobs that are not there, `MissingError` for what the machine lacks (an
+    engine, artifacts of earlier runs, a fact that a job depends on); all before anything runs.
+    """
+    settings, env = evaluation.request.settings, evaluation.request.env
+    selected = _select(evaluation, options)
+    plan = make_plan(evaluation.pipeline, evaluation.trigger, settings, selected)
+    state = State.open(
+        evaluation.request.root,
+        env,
+        kept_runs=settings.keep_runs,
+        kept_bytes=settings.keep_size,
+    )
+    refuse_missing(plan, state.latest)
+    engine = find_engine(plan, settings, env)
+    with (
+        Executors(engine, settings, env) as executors,
+        closing(state.new_run(sha=plan.sha, ref=plan.ref)) as run,
+    ):
+        executors.prepare(run.builds_path)
+        clock = _clock()
+        runner = JobRunner(
+            plan,
+            run,
+            _snapshot(evaluation, run.git_path, run.tree_path),
+            executor_for=executors.of,
+            earlier=state.latest,
+            emit=emit,
+            clock=clock,
+            now=now,
+            secrets=_secrets(evaluation, env),
+            pull_policy=tuple(policy.value for policy in settings.pull_policy) or PULL_POLICY,
+            colour=options.colour,
+        )
+        finished = run_plan(
+            plan,
+            runner.run,
+            emit,
+            run_id=run.id,
+            concurrency=settings.concurrency,
+            stop=stop,
+            clock=clock,
+            now=now,
+            play=selected.named,
+            now_delayed=options.now,
+        )
+        run.finish(finished.status)
+        return finished
+
+
+def _select(evaluation: Evaluation, options: RunOptions) -> Selected:
+    pipeline = evaluation.pipeline
+    if evaluation.trigger.commit is None:
+        raise UsageError.of(
+            f"{evaluation.request.root} has no commit yet, and a job runs for a commit",
+            code="no-commit",
+            hint="commit something first; list, lint, render and explain work without",
+        )
+    if options.jobs:
+        selected = select_jobs(pipeline, options.jobs, needs=options.needs)
+    else:
+        selected = select_all(pipeline)
+    refuse_unresolved(selected)
+    return selected
+
+
+def _snapshot(evaluation: Evaluation, into: Path, tree: Path) -> Snapshot:
+    trigger, git = evaluation.trigger, evaluation.git
+    origins = git.config.get("remote.origin.url", ())
+    return take_snapshot(
+        git,
+        git.root,
+        trigger.commit.sha if trigger.commit else "",
+        into=into,
+        branch=trigger.branch,
+        origin=origins[-1] if origins else None,
+        tree=tree if trigger.committed else None,
+    )
+
+
+def _secrets(evaluation: Evaluation, env: Mapping[str, str]) -> frozenset[str]:
+    """Values that no output may show: the user's masked variables, secrets that jobs are passed."""
+    trigger, settings = evaluation.trigger, evaluation.request.settings
+    given = (variable.value for variable in trigger.variables if variable.key in trigger.masked)
+    passed = (env.get(name, "") for name in settings.pass_env if settings.masks(name))
+    return frozenset(value for value in (*given, *passed) if value)
+
+
+def _clock() -> Callable[[], float]:
+    began = time.monotonic()
+    return lambda: time.monotonic() - began
