@@ -79,7 +79,8 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
         "--offline",
         "--no-fetch",
         action="store_true",
-        help="fetch no include: use only the cache and homeport.lock, and name all that is missing",
+        help="touch no network: includes from the cache and homeport.lock, images that are here; "
+        "what is missing is named",
     )
     group.add_argument(
         "--lock",
