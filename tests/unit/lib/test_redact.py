@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homeport.lib.redact import Redactor
@@ -87,6 +87,7 @@ def streams(draw: st.DrawFn) -> tuple[list[str], list[bytes]]:
 
 
 @given(streams())
+@settings(deadline=None)
 def test_no_value_is_ever_shown_wherever_the_stream_is_cut(
     case: tuple[list[str], list[bytes]],
 ) -> None:
@@ -100,5 +101,6 @@ def test_no_value_is_ever_shown_wherever_the_stream_is_cut(
 
 
 @given(st.lists(st.binary(max_size=30), max_size=20))
+@settings(deadline=None)
 def test_output_without_a_value_is_left_as_it_is(chunks: list[bytes]) -> None:
     assert shown(Redactor(["\u2603-never-there", "another one"]), *chunks) == b"".join(chunks)

@@ -76,6 +76,7 @@ class FakeExecutor:
         return f"/builds/{project_path}"
 
     def open(self, spec: JobSpec, note: Callable[[str], None], stop: Stop | None = None) -> Session:
+        del stop
         if self._fake.open_error:
             raise self._fake.open_error
         self._fake.spec = spec
