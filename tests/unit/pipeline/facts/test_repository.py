@@ -34,10 +34,6 @@ def test_a_branch(work: Path, run: Run) -> None:
     assert (trigger.uncommitted, trigger.untracked) == (0, 0)
 
 
-def test_the_root_is_found_from_below(work: Path) -> None:
-    assert read(work / "sub").root == str(work)
-
-
 def test_what_was_pushed_before(work: Path, run: Run) -> None:
     before = run("rev-parse", "HEAD")
     run("commit", "-q", "--allow-empty", "-m", "Second")
