@@ -2,9 +2,11 @@
 
 
 def format_seconds(seconds: float) -> str:
-    """`0.3s`, `42s`, `1m 04s`, `2h 00m 07s`; a negative amount counts as none."""
+    """`30ms`, `1.3s`, `42s`, `1m 04s`, `2h 00m 07s`; a negative amount counts as none."""
+    if seconds < 0.9995:
+        return f"{max(0.0, seconds) * 1000:.0f}ms"
     if seconds < 9.95:
-        return f"{max(0.0, seconds):.1f}s"
+        return f"{seconds:.1f}s"
     minutes, rest = divmod(round(seconds), 60)
     if not minutes:
         return f"{rest}s"

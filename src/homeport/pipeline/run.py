@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from homeport.errors import UsageError
 from homeport.pipeline.execute.api import Snapshot, Stop
+from homeport.pipeline.execute.dotenv import DotenvLimits
 from homeport.pipeline.execute.earlier import refuse_missing
 from homeport.pipeline.execute.executors import Executors, find_engine
 from homeport.pipeline.execute.job import JobRunner
@@ -19,6 +20,7 @@ from homeport.pipeline.flow import Evaluation, now
 from homeport.pipeline.model.event import Event, RunFinished
 from homeport.pipeline.plan.plan import make_plan
 from homeport.pipeline.plan.selection import Selected, refuse_unresolved, select_all, select_jobs
+from homeport.settings.model import LimitSettings
 
 PULL_POLICY = ("if-not-present",)
 """A local run pulls what it lacks, unless the settings or the job say otherwise."""
@@ -70,6 +72,7 @@ def run_pipeline(
             now=now,
             secrets=_secrets(evaluation, env),
             pull_policy=tuple(policy.value for policy in settings.pull_policy) or PULL_POLICY,
+            dotenv_limits=_dotenv_limits(settings.limits),
             colour=options.colour,
         )
         finished = run_plan(
@@ -116,6 +119,11 @@ def _snapshot(evaluation: Evaluation, into: Path, tree: Path) -> Snapshot:
         origin=origins[-1] if origins else None,
         tree=tree if trigger.committed else None,
     )
+
+
+def _dotenv_limits(own: LimitSettings) -> DotenvLimits:
+    given = {"size": own.dotenv_size, "variables": own.dotenv_variables}
+    return DotenvLimits(**{name: value for name, value in given.items() if value is not None})
 
 
 def _secrets(evaluation: Evaluation, env: Mapping[str, str]) -> frozenset[str]:

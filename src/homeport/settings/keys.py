@@ -74,6 +74,8 @@ KEYS: Mapping[str, Key] = {
     "limits.yaml_size": Key(Count | Size, repository=False),
     "limits.yaml_depth": Key(Annotated[int, Meta(ge=1, le=200)], repository=False),
     "limits.yaml_total_size": Key(Count | Size, repository=False),
+    "limits.dotenv_size": Key(Count | Size, repository=False),
+    "limits.dotenv_variables": Key(Count, repository=False),
     "ca": Key(Path, repository=False),
     "variables_from": Key(VariablesFrom, repository=False),
     "variables": Key(str | VariableTable, table=True),
@@ -86,7 +88,7 @@ LISTS = frozenset(
     ("pull_policy", "pass_env", "masked", "container.devices", "container.volumes"),
 )
 
-SIZES = frozenset(("keep_size", "limits.yaml_size", "limits.yaml_total_size"))
+SIZES = frozenset(("keep_size", "limits.yaml_size", "limits.yaml_total_size", "limits.dotenv_size"))
 """Keys whose values are bytes, and may be written with a unit."""
 
 ENVIRONMENT: Mapping[str, str] = {

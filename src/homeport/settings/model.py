@@ -81,13 +81,15 @@ class ContainerSettings(Struct, frozen=True, kw_only=True):
 
 class LimitSettings(Struct, frozen=True, kw_only=True):
     """Limits that an administrator of a GitLab server can set (docs/reference/limits.md); None is
-    GitLab's own. `yaml_size` and `yaml_total_size` are bytes."""
+    GitLab's own. `yaml_size`, `yaml_total_size` and `dotenv_size` are bytes."""
 
     includes: int | None = None
     needs: int | None = None
     yaml_size: int | None = None
     yaml_depth: int | None = None
     yaml_total_size: int | None = None
+    dotenv_size: int | None = None
+    dotenv_variables: int | None = None
 
 
 class Settings(Struct, frozen=True, kw_only=True):

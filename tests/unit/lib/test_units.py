@@ -8,9 +8,10 @@ from homeport.lib.units import format_bytes, format_seconds
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (-1, "0.0s"),
-        (0, "0.0s"),
-        (0.349, "0.3s"),
+        (-1, "0ms"),
+        (0, "0ms"),
+        (0.0349, "35ms"),
+        (0.9996, "1.0s"),
         (9.94, "9.9s"),
         (9.96, "10s"),
         (59.4, "59s"),

@@ -8,12 +8,18 @@ error, quotes belong to the value, and nothing spans lines.
 import re
 from collections.abc import Iterable
 
-SIZE_LIMIT = 5 * 1024
-"""Bytes; a report must be smaller (plan limit `dotenv_size`, its self-managed default)."""
+from msgspec import Struct
 
-VARIABLE_LIMIT = 20
-"""Variables in one report (plan limit `dotenv_variables`, its self-managed default)."""
 
+class DotenvLimits(Struct, frozen=True, kw_only=True):
+    """GitLab's plan limits `dotenv_size` (bytes; a report must be smaller) and `dotenv_variables`,
+    as self-managed servers have them by default."""
+
+    size: int = 5 * 1024
+    variables: int = 20
+
+
+NO_CHANGE = DotenvLimits()
 _KEY_LIMIT = 255
 _LINE = re.compile(r"(.*?)=(.*)")
 _KEY = re.compile(r"[a-zA-Z0-9_]+")
@@ -25,20 +31,22 @@ class DotenvError(Exception):
     """A report that GitLab refuses; the text says why, in GitLab's words where it has some."""
 
 
-def parse_dotenv(files: Iterable[tuple[str, bytes]]) -> dict[str, str]:
+def parse_dotenv(
+    files: Iterable[tuple[str, bytes]], limits: DotenvLimits = NO_CHANGE
+) -> dict[str, str]:
     """The variables of all files of one report, each given as (name, content); later ones win."""
     variables: dict[str, str] = {}
     size = 0
     for name, content in files:
         size += len(content)
-        if size >= SIZE_LIMIT:
-            raise DotenvError(f"Dotenv Artifact Too Big. Maximum Allowable Size: {SIZE_LIMIT}")
+        if size >= limits.size:
+            raise DotenvError(f"Dotenv Artifact Too Big. Maximum Allowable Size: {limits.size}")
         text = _decode(content)
         for number, line in enumerate(_lines(text), 1):
             key, value = _parse_line(line, f"{name}:{number}")
             variables[key] = value
-    if len(variables) > VARIABLE_LIMIT:
-        raise DotenvError(f"Dotenv files cannot have more than {VARIABLE_LIMIT} variables")
+    if len(variables) > limits.variables:
+        raise DotenvError(f"Dotenv files cannot have more than {limits.variables} variables")
     return variables
 
 

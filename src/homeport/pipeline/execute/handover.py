@@ -13,7 +13,7 @@ from msgspec import Struct
 from homeport.lib.units import format_seconds
 from homeport.pipeline.execute.api import ExecutorError, JobResult, Selection, Session
 from homeport.pipeline.execute.artifacts import missing_words
-from homeport.pipeline.execute.dotenv import parse_dotenv
+from homeport.pipeline.execute.dotenv import DotenvLimits, parse_dotenv
 from homeport.pipeline.execute.state import Finished, Run
 from homeport.pipeline.execute.workspace import remove
 from homeport.pipeline.model.config import Artifacts, ArtifactsWhen
@@ -33,8 +33,11 @@ class Needed(Struct, frozen=True, kw_only=True):
 class Handover:
     """The exchange of one run, used by several threads: each job writes only under its own name."""
 
-    def __init__(self, run: Run, earlier: Callable[[str], Finished | None]) -> None:
+    def __init__(
+        self, run: Run, earlier: Callable[[str], Finished | None], dotenv_limits: DotenvLimits
+    ) -> None:
         self._run = run
+        self._dotenv_limits = dotenv_limits
         self._earlier = earlier
         self._results: dict[str, JobResult] = {}
         self._filled: set[str] = set()
@@ -120,7 +123,7 @@ class Handover:
                 continue
             tree = top / kind
             if _store(session, Selection(paths=paths), tree, warn) and kind == "dotenv":
-                dotenv = parse_dotenv(_read_files(tree))
+                dotenv = parse_dotenv(_read_files(tree), self._dotenv_limits)
         return dotenv
 
 

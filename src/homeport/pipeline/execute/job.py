@@ -21,7 +21,7 @@ from homeport.pipeline.execute.api import (
     Stop,
 )
 from homeport.pipeline.execute.coverage import find_coverage
-from homeport.pipeline.execute.dotenv import DotenvError
+from homeport.pipeline.execute.dotenv import NO_CHANGE, DotenvError, DotenvLimits
 from homeport.pipeline.execute.environment import Environment, compose_environment
 from homeport.pipeline.execute.handover import Handover, Needed
 from homeport.pipeline.execute.output import Output
@@ -54,13 +54,14 @@ class JobRunner:
         now: Callable[[], str],
         secrets: frozenset[str] = frozenset(),
         pull_policy: tuple[str, ...] = ("if-not-present",),
+        dotenv_limits: DotenvLimits = NO_CHANGE,
         colour: bool = False,
     ) -> None:
         self._plan = plan
         self._run = run
         self._snapshot = snapshot
         self._executor_for = executor_for
-        self._handover = Handover(run, earlier)
+        self._handover = Handover(run, earlier, dotenv_limits)
         self._emit = emit
         self._clock = clock
         self._now = now

@@ -121,7 +121,8 @@ class Console:
                 words = f"attempt {event.attempt} follows: {event.reason}"
                 return self._own(event.job, words, WARNING)
             case JobNote():
-                words = f"warning: {event.message}" if event.warning else event.message
+                said = event.message.startswith(("WARNING: ", "ERROR: "))
+                words = f"warning: {event.message}" if event.warning and not said else event.message
                 return self._own(event.job, words, WARNING if event.warning else "2")
             case JobFinished() if event.status not in (Status.MANUAL, Status.CREATED):
                 return self._own(event.job, _end_words(event), status_colour(event))
