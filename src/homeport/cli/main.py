@@ -58,6 +58,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the process's exit status."""
     # A command lives shortly and its values form no cycles: looking for some costs a quarter of it.
     gc.disable()
+    try:
+        return _main(argv)
+    finally:
+        # Python's own last look for cycles, at exit, takes as long where there is much to look at.
+        gc.freeze()
+
+
+def _main(argv: Sequence[str] | None) -> int:
     _open_missing_streams()
     argv = sys.argv[1:] if argv is None else argv
     if argv[:1] == ["--version"]:
