@@ -128,7 +128,7 @@ after: {stage: deploy, script: [x]}
     words = "No such image" if policy == "never" else "127.0.0.1:1"
     assert words in ended["reason"].partition("]:")[2]
     assert done.finished("after")["status"] == "skipped"
-    assert containers(address) == []
+    assert containers(address, tmp_path) == []
 
 
 def test_an_engine_that_dies_mid_job(tmp_path: Path, address: str, front: Front) -> None:
@@ -143,11 +143,11 @@ def test_an_engine_that_dies_mid_job(tmp_path: Path, address: str, front: Front)
     assert f"the container engine at {front.address} does not answer" in ended["reason"]
     assert repository.leftovers() == []
     # The engine is back: the next run removes the container that the lost one could not.
-    assert len(containers(address)) == 1
+    assert len(containers(address, tmp_path)) == 1
     text = "boxed: {image: 'alpine:3.20', script: ['true']}\n"
     repository.root.joinpath(".gitlab-ci.yml").write_text(text)
     assert repository.on(address).run().status == 0
-    assert containers(address) == []
+    assert containers(address, tmp_path) == []
 
 
 def test_an_engine_that_hangs_mid_job_lets_a_run_be_stopped(
@@ -165,7 +165,7 @@ def test_an_engine_that_hangs_mid_job_lets_a_run_be_stopped(
     text = "boxed: {image: 'alpine:3.20', script: ['true']}\n"
     repository.root.joinpath(".gitlab-ci.yml").write_text(text)
     assert repository.on(address).run().status == 0
-    assert (containers(address), repository.leftovers()) == ([], [])
+    assert (containers(address, tmp_path), repository.leftovers()) == ([], [])
 
 
 def test_the_image_is_shown_expanded(tmp_path: Path, address: str) -> None:
@@ -205,7 +205,7 @@ def test_standing_beside_a_run_takes_nothing_from_it(tmp_path: Path, address: st
     os.kill(started.process.pid, signal.SIGKILL)
     started.end()
     assert two.run().status == 0
-    assert len(containers(address)) == 1
+    assert len(containers(address, tmp_path)) == 1
     (one.root / ".gitlab-ci.yml").write_text((two.root / ".gitlab-ci.yml").read_text())
     assert one.run().status == 0
-    wait_until(lambda: containers(address) == [], "the container is still there")
+    wait_until(lambda: containers(address, tmp_path) == [], "the container is still there")

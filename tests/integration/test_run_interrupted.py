@@ -59,7 +59,7 @@ def make(tmp_path: Path, address: str | None) -> Iterator[Make]:
     yield make_one
     for repository in made:
         assert repository.leftovers() == []
-        assert containers(address) == []
+        assert containers(address, tmp_path) == []
 
 
 def begin(repository: Repository) -> Started:
@@ -116,7 +116,7 @@ def test_after_script_ends_with_the_second_signal(make: Make) -> None:
 
 
 def test_the_run_after_a_killed_one_clears_up_and_leaves_a_live_one_alone(
-    make: Make, address: str | None
+    make: Make, address: str | None, tmp_path: Path
 ) -> None:
     repository = make(STUBBORN)
     dead = begin(repository)
@@ -135,11 +135,11 @@ def test_the_run_after_a_killed_one_clears_up_and_leaves_a_live_one_alone(
     assert list(repository.state.glob(f"*/builds/{killed}")) == []
     assert list(repository.state.glob(f"*/builds/{live}")) != []
     assert processes_with(f"/builds/{killed}/".encode()) == []
-    assert containers(address, killed) == []
+    assert containers(address, tmp_path, killed) == []
     if address is None:
         assert processes_with(f"/builds/{live}/".encode()) != []
     else:
-        assert len(containers(address, live)) == 1
+        assert len(containers(address, tmp_path, live)) == 1
     alive.signal(signal.SIGINT)
     time.sleep(0.1)
     alive.signal(signal.SIGINT)

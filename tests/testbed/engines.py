@@ -118,6 +118,7 @@ def _shared(name: str, command: Command) -> Iterator[str]:
                 fcntl.flock(users, fcntl.LOCK_SH)
                 if not _answers(address):
                     _start(command(data, run), run, address)
+                    _empty(address)
                 _provide(address)
             yield address
         finally:
@@ -191,6 +192,14 @@ def _answers(address: str) -> bool:
     except EngineError:
         return False
     return True
+
+
+def _empty(address: str) -> None:
+    """Remove the containers that an earlier session left: nobody else uses the engine yet."""
+    engine = connect(address)
+    for container in engine.containers({}):
+        engine.remove(container)
+    engine.close()
 
 
 def _provide(address: str) -> None:

@@ -170,24 +170,22 @@ def _lives(folder: Path) -> bool:
     return (folder / "stat").read_bytes().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
 
 
-def containers(address: str | None, run: str | None = None) -> list[str]:
-    """The containers of homeport in an engine, of all runs or of one."""
+def containers(address: str | None, home: Path, run: str | None = None) -> list[str]:
+    """The containers of runs whose state lies in `home`, of all of them or of one: the engine of
+    the tests is shared by whoever tests at the same time."""
     if address is None:
         return []
     engine = connect(address)
     try:
-        listed = client_list(engine)
+        listed = engine._call("GET", "/containers/json", {"all": "1"}).body() or ()
     finally:
         engine.close()
-    return [name for name, owner in listed if run is None or owner == run]
-
-
-def client_list(engine: Any) -> list[tuple[str, str]]:
-    reply = engine._call("GET", "/containers/json", {"all": "1"})
     return [
-        (str(entry["Names"][0]), str(entry["Labels"]["homeport.run"]))
-        for entry in reply.body() or ()
-        if "homeport.run" in (entry.get("Labels") or {})
+        str(entry["Names"][0])
+        for entry in listed
+        for labels in [entry.get("Labels") or {}]
+        if f"{home}/" in labels.get("homeport.state", "")
+        and (run is None or labels.get("homeport.run") == run)
     ]
 
 
