@@ -13,7 +13,6 @@ from homeport.errors import Problem, Severity, UsageError
 from homeport.lib.git import Git
 from homeport.pipeline.config.compose import compose
 from homeport.pipeline.config.extends import resolve_extends
-from homeport.pipeline.config.keyword.rules import read_include_rules
 from homeport.pipeline.document.limits import Limits
 from homeport.pipeline.document.load import load
 from homeport.pipeline.document.reference import resolve_references
@@ -235,11 +234,14 @@ def _expand(
     book = RuleBook(facts)
 
     def allows(entry: Map, _location: str) -> bool | None:
+        from homeport.pipeline.config.keyword.rules import read_include_rules
+
         rules = read_include_rules(entry)
         verdict = book.decide(rules, variables, When.ALWAYS).decision.verdict
         return None if verdict is Verdict.UNRESOLVED else verdict is Verdict.IN
 
     def allows_there(entry: Map, source: FileSource | None, seen: Mapping[str, str]) -> bool | None:
+        from homeport.pipeline.config.keyword.rules import read_include_rules
         from homeport.pipeline.facts.there import FactsThere
 
         rules = read_include_rules(entry)

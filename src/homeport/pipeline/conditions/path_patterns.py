@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 _ONLY_RUBY = {r"\Z": r"\z", r"\h": "[0-9a-fA-F]", r"\H": "[^0-9a-fA-F]"}
-_ESCAPE = re.compile(r"\\.", re.DOTALL)
+_ESCAPE = r"(?s)\\."
 
 
 def is_path_pattern(text: str) -> bool:
@@ -34,7 +34,7 @@ def _compile(text: str) -> Any:
     options = re2.Options()
     options.log_errors = False
     # In Ruby `^` and `$` are about lines.
-    source = "(?m)" + _ESCAPE.sub(lambda found: _ONLY_RUBY.get(found[0], found[0]), text)
+    source = "(?m)" + re.sub(_ESCAPE, lambda found: _ONLY_RUBY.get(found[0], found[0]), text)
     try:
         return re2.compile(source.encode("utf-8", "surrogatepass"), options)
     except re2.error:
@@ -44,7 +44,7 @@ def _compile(text: str) -> Any:
 @lru_cache(maxsize=256)
 def _is_python(text: str) -> bool:
     """Python's engine knows what RE2 lacks; here it only reads, it is never run."""
-    source = _ESCAPE.sub(_for_python, text)
+    source = re.sub(_ESCAPE, _for_python, text)
     try:
         re.compile(source)
     except (re.error, OverflowError, RecursionError):

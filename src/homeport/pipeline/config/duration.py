@@ -41,9 +41,9 @@ _SMALL = {
     "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90,
 }  # fmt: skip
 _SCALES = {"hundred": 100, "thousand": 1000}
-_NUMBER = re.compile(r"[0-9]*\.?[0-9]+")
-_CLOCK = re.compile(r"[0-9]*\.?[0-9]+(:[0-9]*\.?[0-9]+)+")
-_WORD = re.compile(r"[a-z]+")
+_NUMBER = r"[0-9]*\.?[0-9]+"
+_CLOCK = r"[0-9]*\.?[0-9]+(:[0-9]*\.?[0-9]+)+"
+_WORD = r"[a-z]+"
 _MAX_LENGTH = 255
 
 
@@ -61,12 +61,12 @@ def parse_duration(text: str) -> float | None:
     clock = _from_clock(lowered)
     if clock is None:
         return None
-    words = _words(_NUMBER.sub(r" \g<0> ", clock).split())
+    words = _words(re.sub(_NUMBER, r" \g<0> ", clock).split())
     if words is None:
         return None
     total = 0.0
     for index, word in enumerate(words):
-        if _NUMBER.fullmatch(word):
+        if re.fullmatch(_NUMBER, word):
             unit = words[index + 1] if index + 1 < len(words) else "seconds"
             total += float(word) * _MULTIPLIERS.get(unit, 0)
     return total or None
@@ -81,7 +81,7 @@ def within(text: str, limit: float) -> bool:
 def _from_clock(text: str) -> str | None:
     """`3:41:59` as hours, minutes and seconds; None when it has too many parts."""
     packed = text.replace(" ", "")
-    if not _CLOCK.search(packed):
+    if not re.search(_CLOCK, packed):
         return text
     parts = packed.split(":")[::-1]
     if len(parts) > len(_CHRONO):
@@ -93,7 +93,7 @@ def _words(raw: list[str]) -> list[str] | None:
     """Numbers and full unit names; None if a word means nothing."""
     words: list[str] = []
     for word in raw:
-        if _NUMBER.search(word):
+        if re.search(_NUMBER, word):
             words.append(word)
             continue
         bare = word.removeprefix(",").removesuffix(",")
@@ -108,7 +108,7 @@ def _words(raw: list[str]) -> list[str] | None:
 
 def _spell_numbers(text: str) -> str:
     """Number words as digits: `one week`, `twenty-five minutes`, `two hundred seconds`."""
-    if not _WORD.search(text):
+    if not re.search(_WORD, text):
         return text
     result: list[str] = []
     value: int | None = None

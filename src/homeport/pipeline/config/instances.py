@@ -12,7 +12,7 @@ from msgspec import structs
 
 from homeport.pipeline.model.config import CrossNeed, Job, Need, Parallel
 
-_EXPRESSION: Final = re.compile(r"\$\[\[\s*matrix\.([a-zA-Z0-9_-]+)\s*\]\]")
+_EXPRESSION: Final = r"\$\[\[\s*matrix\.([a-zA-Z0-9_-]+)\s*\]\]"
 
 
 class Instances:
@@ -20,13 +20,15 @@ class Instances:
 
     def __init__(self, jobs: Mapping[str, Job]) -> None:
         self._names = {
-            name: tuple(instance_names(name, job.parallel))
+            name: tuple(dict.fromkeys(instance_names(name, job.parallel)))
             for name, job in jobs.items()
             if job.parallel is not None
         }
-        self._jobs = jobs
-        self._groups = {
-            instance: group for group, names in self._names.items() for instance in names
+        # Of two jobs with one name GitLab keeps the later; a matrix can make such.
+        self._jobs = {
+            instance: job
+            for name, job in jobs.items()
+            for instance in self._names.get(name, (name,))
         }
 
     def __bool__(self) -> bool:
@@ -35,10 +37,7 @@ class Instances:
 
     def job(self, name: str) -> Job | None:
         """The job behind an exact name; a parallel job has no instance of its own name."""
-        group = self._groups.get(name)
-        if group is not None:
-            return self._jobs[group]
-        return None if name in self._names else self._jobs.get(name)
+        return self._jobs.get(name)
 
     def expand(self, need: Need) -> tuple[str, ...]:
         """The exact names that a need stands for."""
@@ -86,7 +85,7 @@ def interpolate(value: Any, variables: Mapping[str, str] | None) -> tuple[Any, t
 
     def walk(item: Any) -> Any:
         if isinstance(item, str):
-            return _EXPRESSION.sub(replace, item) if "$[[" in item else item
+            return re.sub(_EXPRESSION, replace, item) if "$[[" in item else item
         if isinstance(item, Mapping):
             return {walk(key): walk(child) for key, child in item.items()}
         if isinstance(item, tuple):

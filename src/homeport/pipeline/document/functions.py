@@ -10,7 +10,7 @@ from typing import Any
 from homeport.pipeline.document.inputs import InputsError
 from homeport.pipeline.variables.expand import ExpansionError, expand
 
-_UNSAFE = re.compile(r"[^A-Za-z0-9_\-.,:+/@\n]")
+_UNSAFE = r"[^A-Za-z0-9_\-.,:+/@\n]"
 
 
 class Scope:
@@ -47,7 +47,7 @@ _Function = Callable[[str, "re.Match[str]", Scope], Any]
 def find_function(expression: str) -> tuple[str, _Function, re.Match[str]] | None:
     """The function that an expression calls, with its arguments; None if there is none."""
     for name, (pattern, function) in _FUNCTIONS.items():
-        match = pattern.match(expression)
+        match = re.match(pattern, expression)
         if match:
             return name, function, match
     return None
@@ -80,7 +80,7 @@ def _expand_vars(value: str, _match: re.Match[str], scope: Scope) -> str:
 def _posix_escape(value: str, _match: re.Match[str], _scope: Scope) -> str:
     if not value:
         return "''"
-    return _UNSAFE.sub(r"\\\g<0>", value).replace("\n", "'\n'")
+    return re.sub(_UNSAFE, r"\\\g<0>", value).replace("\n", "'\n'")
 
 
 def _split(value: str, match: re.Match[str], _scope: Scope) -> list[str]:
@@ -89,14 +89,9 @@ def _split(value: str, match: re.Match[str], _scope: Scope) -> list[str]:
     return [part for part in map(str.strip, value.split(match["separator"])) if part]
 
 
-_FUNCTIONS: Mapping[str, tuple[re.Pattern[str], _Function]] = {
-    "truncate": (
-        re.compile(
-            r"^truncate\(\s*(?P<offset>\d+)\s*,\s*(?P<length>\d+)\s*\)?$", re.ASCII | re.MULTILINE
-        ),
-        _truncate,
-    ),
-    "expand_vars": (re.compile(r"^expand_vars$", re.MULTILINE), _expand_vars),
-    "posix_escape": (re.compile(r"^posix_escape$", re.MULTILINE), _posix_escape),
-    "split": (re.compile(r"^split\('(?P<separator>[^']*)'\)$", re.MULTILINE), _split),
+_FUNCTIONS: Mapping[str, tuple[str, _Function]] = {
+    "truncate": (r"(?am)^truncate\(\s*(?P<offset>\d+)\s*,\s*(?P<length>\d+)\s*\)?$", _truncate),
+    "expand_vars": (r"(?m)^expand_vars$", _expand_vars),
+    "posix_escape": (r"(?m)^posix_escape$", _posix_escape),
+    "split": (r"(?m)^split\('(?P<separator>[^']*)'\)$", _split),
 }

@@ -10,25 +10,24 @@ from typing import Any
 from homeport.pipeline.model.document import Symbol
 
 _TEXT = re.compile(r"[^0-9.:\-]?(?:[^\W\d_]|[_ \t\r\n\f\v!@#$%^&*(){}<>|/\\~;=])")
-_MAYBE_WORD = re.compile(r"[ytonf~]", re.IGNORECASE)
+# What few files hold is compiled when it is first met.
+_MAYBE_WORD = "ytonf~YTONF"
 _WORDS = (
-    (re.compile(r"^null$", re.IGNORECASE | re.MULTILINE), None),
-    (re.compile(r"^(?:yes|true|on)$", re.IGNORECASE | re.MULTILINE), True),
-    (re.compile(r"^(?:no|false|off)$", re.IGNORECASE | re.MULTILINE), False),
+    (r"(?im)^null$", None),
+    (r"(?im)^(?:yes|true|on)$", True),
+    (r"(?im)^(?:no|false|off)$", False),
 )
-_TIME = re.compile(
+_TIME = (
     r"-?[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt]|[ \t]+)[0-9]{1,2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]*)?"
     r"(?:[ \t]*(?:Z|[-+][0-9]{1,2}:?(?:[0-9]{2})?))?"
 )
-_DATE = re.compile(r"[0-9]{4}-(?:1[012]|0[0-9]|[0-9])-(?:[12][0-9]|3[01]|0[0-9]|[0-9])")
-_INFINITY = re.compile(r"([-+]?)\.inf", re.IGNORECASE)
-_SYMBOL = re.compile(r""":(["'])(.*)\1""")
-_SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9]){1,2}(\.[0-9_]*)?")
-_FLOAT = re.compile(r"[-+]?(?:[0-9][0-9_,]*)?\.[0-9]*(?:[eE][-+][0-9]+)?")
-_FLOAT_POINT = re.compile(r"\.(?=[Ee]|$)")
-_INTEGER = re.compile(
-    r"[-+]?(?:(0b[01_,]+)|(0x[0-9a-fA-F_,]+)|(0[0-7_,]+)|0|[1-9](?:[0-9]|,[0-9]|_[0-9])*)"
-)
+_DATE = r"[0-9]{4}-(?:1[012]|0[0-9]|[0-9])-(?:[12][0-9]|3[01]|0[0-9]|[0-9])"
+_INFINITY = r"(?i)([-+]?)\.inf"
+_SYMBOL = r""":(["'])(.*)\1"""
+_SEXAGESIMAL = r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9]){1,2}(\.[0-9_]*)?"
+_FLOAT = r"[-+]?(?:[0-9][0-9_,]*)?\.[0-9]*(?:[eE][-+][0-9]+)?"
+_FLOAT_POINT = r"\.(?=[Ee]|$)"
+_INTEGER = r"[-+]?(?:(0b[01_,]+)|(0x[0-9a-fA-F_,]+)|(0[0-7_,]+)|0|[1-9](?:[0-9]|,[0-9]|_[0-9])*)"
 
 
 class ScalarError(Exception):
@@ -45,13 +44,15 @@ def read_scalar(text: str) -> Any:
         return None
     if _TEXT.match(text) or "\n" in text:
         return text if len(text) > 5 else _read_word(text)
-    if _TIME.fullmatch(text):
+    if re.fullmatch(_TIME, text):
         raise ScalarError("Tried to load unspecified class: Time")
-    if _DATE.fullmatch(text):
+    if re.fullmatch(_DATE, text):
         raise ScalarError("Tried to load unspecified class: Date")
     if len(text) > 1 and text[0] == ":":
-        quoted = _SYMBOL.match(text)
+        quoted = re.match(_SYMBOL, text)
         return Symbol(quoted[2].removeprefix(":") if quoted else text[1:])
+    if text.isascii() and text.isdecimal() and text[0] != "0":
+        return _integer(text)
     return _read_number(text)
 
 
@@ -64,38 +65,38 @@ def read_float(text: str) -> float:
 
 
 def _read_word(text: str) -> Any:
-    if not _MAYBE_WORD.match(text):
+    if text[0] not in _MAYBE_WORD:
         return text
     if text == "~":
         return None
     for pattern, value in _WORDS:
-        if pattern.search(text):
+        if re.search(pattern, text):
             return value
     return text
 
 
 def _read_number(text: str) -> Any:
-    infinity = _INFINITY.fullmatch(text)
+    infinity = re.fullmatch(_INFINITY, text)
     if infinity:
         return float(infinity[1] + "inf")
     if text.lower() == ".nan":
         return float("nan")
-    sexagesimal = _SEXAGESIMAL.fullmatch(text)
+    sexagesimal = re.fullmatch(_SEXAGESIMAL, text)
     if sexagesimal:
         read = _float if sexagesimal[1] is not None else _integer
         parts = text.split(":")
         # Psych counts the first part as hours even when there are two parts: 1:30 is 5400.
         return sum(read(part) * 60 ** (2 - place) for place, part in enumerate(parts))
-    if _FLOAT.fullmatch(text):
+    if re.fullmatch(_FLOAT, text):
         return text if text.lstrip("+-") == "." else _float(text)
-    integer = _INTEGER.fullmatch(text)
+    integer = re.fullmatch(_INTEGER, text)
     if not integer:
         return text
     return _integer(text, 2 if integer[1] else 16 if integer[2] else 8 if integer[3] else 10)
 
 
 def _float(text: str) -> float:
-    digits = _FLOAT_POINT.sub("", re.sub("[,_]", "", text))
+    digits = re.sub(_FLOAT_POINT, "", re.sub("[,_]", "", text))
     try:
         return float(digits)
     except ValueError:

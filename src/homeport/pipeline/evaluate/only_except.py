@@ -6,8 +6,6 @@ every part of `only` holds and no part of `except` does.
 
 from collections.abc import Iterator, Mapping
 
-from homeport.pipeline.conditions.clauses import check_rule
-from homeport.pipeline.conditions.patterns import matches_ref
 from homeport.pipeline.model.config import Changes, Policy, Rule
 from homeport.pipeline.model.pipeline import Check, Decision, Verdict
 from homeport.pipeline.model.trigger import Facts, Source, Trigger
@@ -117,6 +115,8 @@ def _any(
     variables: Mapping[str, str],
     facts: Facts,
 ) -> Check:
+    from homeport.pipeline.conditions.clauses import check_rule
+
     result: bool | None = False
     values: dict[str, str | None] = {}
     note = None
@@ -149,6 +149,8 @@ def _ref_matches(pattern: str, trigger: Trigger) -> bool:
         return True
     if trigger.source is Source.MERGE_REQUEST or trigger.ref is None:
         return False
+    from homeport.pipeline.conditions.patterns import matches_ref
+
     return matches_ref(pattern, trigger.ref)
 
 

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from homeport.pipeline.conditions.clauses import check_rule
-from homeport.pipeline.conditions.expression import ExpressionError, parse, variables_read
 from homeport.pipeline.model.config import Rule, When
 from homeport.pipeline.model.pipeline import Check, Decision, Verdict
 from homeport.pipeline.model.trigger import Facts
@@ -57,6 +55,8 @@ class RuleBook:
 
 def _reads(rules: Sequence[Rule]) -> tuple[str, ...] | None:
     """The variables that these rules look at, or None where paths are looked at too."""
+    from homeport.pipeline.conditions.expression import ExpressionError, parse, variables_read
+
     names: dict[str, None] = {}
     for rule in rules:
         if rule.changes is not None or rule.exists is not None:
@@ -72,6 +72,8 @@ def _reads(rules: Sequence[Rule]) -> tuple[str, ...] | None:
 def _decide(
     rules: tuple[Rule, ...], variables: Mapping[str, str], default: When, facts: Facts
 ) -> Outcome:
+    from homeport.pipeline.conditions.clauses import check_rule
+
     checks: list[Check] = []
     for number, rule in enumerate(rules, 1):
         matched, found = check_rule(rule, variables, facts)

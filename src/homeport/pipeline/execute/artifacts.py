@@ -14,7 +14,7 @@ from homeport.pipeline.conditions.globs import doublestar, doublestar_exclude
 from homeport.pipeline.execute.api import ExecutorError, Selection
 from homeport.pipeline.execute.workspace import copy_entry, make_folder
 
-_META = re.compile(r"[*?\[{\\]")
+_META = r"[*?\[{\\]"
 _UNBOUNDED = frozenset("{\\")  # may hold slashes that do not count
 
 
@@ -122,7 +122,7 @@ def relative_to(project_dir: str, pattern: str) -> str | None:
 
 def literal_base(pattern: str) -> str:
     """The part of a pattern before its first component with a special character."""
-    match = _META.search(pattern)
+    match = re.search(_META, pattern)
     return pattern if match is None else pattern[: match.start()].rpartition("/")[0]
 
 

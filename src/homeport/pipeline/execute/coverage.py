@@ -11,7 +11,7 @@ from pathlib import Path
 
 _BLOCK = 64 * 1024
 _MAX_LINE = 1024 * 1024
-_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+_NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 
 
 def find_coverage(expression: str, log: Path) -> str | None:
@@ -34,7 +34,7 @@ def find_coverage(expression: str, log: Path) -> str | None:
         text = last[last.re.groups]
         if text is None:
             return None
-        number = _NUMBER.search(text.decode("utf-8", "replace"))
+        number = re.search(_NUMBER, text.decode("utf-8", "replace"))
         if number is not None:
             return number[0]
     return None

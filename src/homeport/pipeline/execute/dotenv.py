@@ -21,8 +21,8 @@ class DotenvLimits(Struct, frozen=True, kw_only=True):
 
 NO_CHANGE = DotenvLimits()
 _KEY_LIMIT = 255
-_LINE = re.compile(r"(.*?)=(.*)")
-_KEY = re.compile(r"[a-zA-Z0-9_]+")
+_LINE = r"(.*?)=(.*)"
+_KEY = r"[a-zA-Z0-9_]+"
 # What Ruby's String#strip takes away; at the start all but the NUL.
 _BLANK = " \t\n\v\f\r"
 
@@ -64,13 +64,13 @@ def _lines(text: str) -> list[str]:
 
 
 def _parse_line(line: str, place: str) -> tuple[str, str]:
-    match = _LINE.match(line)
+    match = re.match(_LINE, line)
     if match is None:
         raise DotenvError(f"{place}: Invalid Format")
     key, value = (part.lstrip(_BLANK).rstrip(_BLANK + "\0") for part in match.groups())
     if not key:
         raise DotenvError(f"{place}: Validation failed: Key can't be blank")
-    if _KEY.fullmatch(key) is None:
+    if re.fullmatch(_KEY, key) is None:
         raise DotenvError(
             f"{place}: Validation failed: Key can contain only letters, digits and '_'."
         )

@@ -16,8 +16,8 @@ from homeport.pipeline.model.plan import ScopedVariable
 from homeport.pipeline.variables.expand import expand_all
 from homeport.pipeline.variables.predefined import slug
 
-_REFERENCE = re.compile(r"\$(?:\{([^}]*)\}|(\{)|([0-9*#$@!?-])|([A-Za-z0-9_]+))")
-_DURATION = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h)")
+_REFERENCE = r"\$(?:\{([^}]*)\}|(\{)|([0-9*#$@!?-])|([A-Za-z0-9_]+))"
+_DURATION = r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h)"
 _UNITS = {"ns": 1e-9, "us": 1e-6, "\u00b5s": 1e-6, "\u03bcs": 1e-6, "ms": 1e-3, "s": 1.0}
 _UNITS |= {"m": 60.0, "h": 3600.0}
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
@@ -120,14 +120,14 @@ def expand_as_runner(text: str, lookup: Mapping[str, str]) -> str:
             return "$" if special == "$" else ""
         return lookup.get(braced if braced is not None else name or "", "")
 
-    return _REFERENCE.sub(replace, text)
+    return re.sub(_REFERENCE, replace, text)
 
 
 def parse_duration(text: str) -> float | None:
     """Seconds of a Go duration such as `1h30m` (time.ParseDuration), None for anything else."""
     if text == "0":
         return 0.0
-    found = list(_DURATION.finditer(text))
+    found = list(re.finditer(_DURATION, text))
     if not found or "".join(match[0] for match in found) != text:
         return None
     return sum(float(match[1]) * _UNITS[match[2]] for match in found)

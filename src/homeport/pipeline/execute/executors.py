@@ -4,9 +4,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from homeport.engine.api import Engine, EngineError
 from homeport.errors import MissingError
 from homeport.pipeline.execute.api import Executor
 from homeport.pipeline.execute.shell import ShellExecutor
@@ -14,11 +13,14 @@ from homeport.pipeline.execute.state import live_runs
 from homeport.pipeline.model.plan import JobPlan, Plan, Runs
 from homeport.settings.model import Settings, ShellChoice
 
+if TYPE_CHECKING:
+    from homeport.engine.api import Engine
+
 
 class Executors:
     """Gives each job of a plan its executor. To be closed, best by `with`."""
 
-    def __init__(self, engine: Engine | None, settings: Settings, env: Mapping[str, str]) -> None:
+    def __init__(self, engine: "Engine | None", settings: Settings, env: Mapping[str, str]) -> None:
         self._engine = engine
         self._settings = settings
         self._env = env
@@ -83,12 +85,13 @@ class Executors:
             self._engine.close()
 
 
-def find_engine(plan: Plan, settings: Settings, env: Mapping[str, str]) -> Engine | None:
+def find_engine(plan: Plan, settings: Settings, env: Mapping[str, str]) -> "Engine | None":
     """The engine that the plan's jobs need, None if none does. Raises `EngineError` naming the
     jobs and the places that were tried: a container job is never run on the host instead."""
     jobs = [job.name for job in plan.jobs if job.runs is Runs.CONTAINER]
     if not jobs:
         return None
+    from homeport.engine.api import EngineError
     from homeport.engine.detect import Unavailable, detect
 
     found = detect(env, settings.engine)

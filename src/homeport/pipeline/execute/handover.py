@@ -12,7 +12,6 @@ from msgspec import Struct
 
 from homeport.lib.units import format_seconds
 from homeport.pipeline.execute.api import ExecutorError, JobResult, Selection, Session
-from homeport.pipeline.execute.artifacts import missing_words
 from homeport.pipeline.execute.dotenv import DotenvLimits, parse_dotenv
 from homeport.pipeline.execute.state import Finished, Run
 from homeport.pipeline.execute.workspace import remove
@@ -129,6 +128,8 @@ class Handover:
 
 def _store(session: Session, selection: Selection, tree: Path, warn: Callable[[str], None]) -> bool:
     """Collect under another name first, so that a tree is whole or not there."""
+    from homeport.pipeline.execute.artifacts import missing_words
+
     partial = tree.with_name(f".{tree.name}.partial")
     try:
         partial.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -24,7 +24,6 @@ from homeport.pipeline.execute.api import (
     Snapshot,
     Stop,
 )
-from homeport.pipeline.execute.artifacts import take_out
 from homeport.pipeline.execute.snapshot import git_environment
 from homeport.pipeline.execute.workspace import lay_out, overlay, remove
 from homeport.pipeline.model.event import FailureReason
@@ -133,6 +132,8 @@ class ShellSession:
         return _ended(code, stop)
 
     def collect(self, selection: Selection, into: Path) -> tuple[int, tuple[str, ...]]:
+        from homeport.pipeline.execute.artifacts import take_out
+
         untracked = self._untracked() if selection.untracked else ()
         return take_out(self._project, selection, os.fspath(into), untracked=untracked)
 

@@ -21,7 +21,7 @@ from homeport.pipeline.execute.workspace import copy_entry
 
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _REF = re.compile(r"refs/(?:tags|remotes)/[^\x00- \x7f~^:?*\[\\]+")
-_ESCAPE = re.compile(rb"\\([0-7]{1,3}|.)")
+_ESCAPE = rb"\\([0-7]{1,3}|.)"
 _MAX_CHAIN = 5  # git follows alternates of alternates no deeper
 _MAX_REFS = 200_000
 
@@ -147,6 +147,8 @@ def _config(sha: str, origin: str | None, *, partial: bool) -> str:
 
 def without_credentials(url: str) -> str:
     """A remote's URL without user and password; `git@` of SSH is a name and stays."""
+    if "@" not in url:
+        return url
     match = re.match(r"([a-zA-Z][a-zA-Z0-9+.-]*)://[^/]*@", url)
     if match is None or match[1].lower() == "ssh":
         return re.sub(r"^(ssh://[^/:@]*):[^/@]*@", r"\1@", url)
@@ -224,7 +226,7 @@ def _alternates_line(path: str) -> str:
 def _unquote(line: str) -> str:
     if len(line) < 2 or not (line.startswith('"') and line.endswith('"')):
         return line
-    text = _ESCAPE.sub(_unescape, os.fsencode(line[1:-1]))
+    text = re.sub(_ESCAPE, _unescape, os.fsencode(line[1:-1]))
     return os.fsdecode(text)
 
 

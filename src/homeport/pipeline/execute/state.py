@@ -186,8 +186,7 @@ class State:
             break
         lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for part in ("logs", "artifacts"):
-            (folder / part).mkdir(mode=0o700)
+        (folder / "logs").mkdir(mode=0o700)
         builds = self.folder / "builds" / name
         builds.mkdir(mode=0o700)
         summary = Summary(id=name, root=self._root, sha=sha, ref=ref, at=now)
@@ -196,26 +195,30 @@ class State:
 
     def _prune(self) -> None:
         """Remove builds without a live run, then the oldest runs beyond the bounds."""
-        live = live_runs(self.folder)
-        for name in os.listdir(self.folder / "builds"):
-            if name not in live:
+        runs = f"{self.folder}/runs"
+        live = set()
+        for name in os.listdir(f"{self.folder}/builds"):
+            if _is_live(f"{runs}/{name}"):
+                live.add(name)
+            else:
                 _bury(self.folder, name)
         kept, size = 1, 0  # the run about to begin
         for name in reversed(_ids(self.folder)):
-            folder = self.folder / "runs" / name
+            folder = f"{runs}/{name}"
             if name in live:
                 kept += 1
                 continue
             size += _known_size(folder)
-            if kept >= self._kept_runs or size > self._kept_bytes:
-                remove(os.fspath(folder))
+            beyond = kept >= self._kept_runs or size > self._kept_bytes
+            if beyond and not _is_live(folder):  # it may be about to end, its builds gone
+                remove(folder)
             else:
                 kept += 1
 
 
 def live_runs(folder: Path) -> set[str]:
     """The runs of a state folder that go on, of whatever process."""
-    return {name for name in _ids(folder) if _is_live(folder / "runs" / name)}
+    return {name for name in _ids(folder) if _is_live(f"{folder}/runs/{name}")}
 
 
 def job_slug(job: str) -> str:
@@ -228,7 +231,7 @@ def job_slug(job: str) -> str:
     return slug if slug == job else f"{slug or 'job'}-{_hash(job)}"
 
 
-def size_of(folder: Path) -> int:
+def size_of(folder: str | Path) -> int:
     """Bytes of all files in a folder."""
     total = 0
     for here, _, names in os.walk(folder):
@@ -289,9 +292,10 @@ def _write_summary(folder: Path, summary: Summary) -> None:
         write_atomic(path, msgspec.json.encode(summary))
 
 
-def _known_size(folder: Path) -> int:
+def _known_size(folder: str) -> int:
     try:
-        summary = msgspec.json.decode((folder / "run.json").read_bytes(), type=Summary)
+        with open(f"{folder}/run.json", "rb", buffering=0) as file:
+            summary = msgspec.json.decode(file.read(), type=Summary)
     except (OSError, msgspec.DecodeError):
         return size_of(folder)
     return size_of(folder) if summary.size is None else summary.size
@@ -326,9 +330,9 @@ def _bury(folder: Path, run: str) -> None:
     remove(os.fspath(folder / "runs" / run / "git"))
 
 
-def _is_live(folder: Path) -> bool:
+def _is_live(folder: str) -> bool:
     try:
-        lock = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
+        lock = os.open(f"{folder}/lock", os.O_RDWR | os.O_CLOEXEC)
     except OSError:
         return False
     try:

@@ -9,7 +9,7 @@ from homeport.pipeline.facts.remote import choose_remote
 from homeport.pipeline.facts.wanted import Wanted
 from homeport.pipeline.model.trigger import Commit, MergeRequest
 
-_DRAFT = re.compile(r"\s*(?:\[draft\]|\(draft\)|draft:)", re.IGNORECASE)
+_DRAFT = r"(?i)\s*(?:\[draft\]|\(draft\)|draft:)"
 """Source: GitLab's "Draft merge requests"."""
 
 
@@ -42,7 +42,7 @@ def describe_merge_request(
         base_sha=_merge_base(git, target_sha, commit),
         title=title,
         description=description,
-        draft=wanted.draft or _DRAFT.match(title) is not None,
+        draft=wanted.draft or re.match(_DRAFT, title) is not None,
         labels=wanted.labels,
         assignees=wanted.assignees,
         milestone=wanted.milestone,

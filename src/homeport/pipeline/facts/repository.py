@@ -11,7 +11,6 @@ from homeport.errors import UsageError
 from homeport.lib.git import Git, find_root
 from homeport.pipeline.facts.commit import parse_commit
 from homeport.pipeline.facts.head import remote_head
-from homeport.pipeline.facts.merge_request import describe_merge_request
 from homeport.pipeline.facts.objects import is_revision, read_commits
 from homeport.pipeline.facts.remote import choose_remote, remote_project
 from homeport.pipeline.facts.subject import Subject, choose_subject
@@ -62,6 +61,8 @@ def read_trigger(
     pushed = branch is not None and wanted.source is Source.PUSH and not wanted.as_new
     request = None
     if wanted.is_merge_request:
+        from homeport.pipeline.facts.merge_request import describe_merge_request
+
         request = describe_merge_request(git, wanted, commit, str(branch), default)
     uncommitted, untracked = count_uncommitted(git) if count_changes and not committed else (0, 0)
     project = None if remote is None else remote_project(git.config, remote)

@@ -18,8 +18,6 @@ from typing import Any
 from msgspec import Struct
 
 from homeport.errors import Problem, Severity, Span, UsageError
-from homeport.pipeline.document.plain import load_plain
-from homeport.pipeline.facts.dotenv_file import parse_env_lines
 from homeport.pipeline.model.document import span_of_key
 from homeport.pipeline.model.trigger import GivenVariable, Level, Project
 
@@ -28,7 +26,7 @@ HOME_FILE = ".gitlab-ci-local/variables.yml"
 MAX_SIZE = 1024 * 1024
 """Bytes of one file, and of one file that a variable names."""
 
-_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+_NAME = "[A-Za-z_][A-Za-z0-9_]*"
 
 
 class VariableFiles(Struct, frozen=True, kw_only=True):
@@ -64,6 +62,8 @@ class _Reader:
         self.notes: list[Problem] = []
 
     def add_levels(self, content: bytes, name: str, project: Project | None) -> None:
+        from homeport.pipeline.document.plain import load_plain
+
         data = load_plain(content, name)
         if not isinstance(data, dict):
             self._refuse(name, None, "the file must hold project:, group: or global:")
@@ -86,6 +86,9 @@ class _Reader:
             self._add_all(entries, name, Level.PROJECT, trusted=True)
 
     def add_flat(self, content: bytes, name: str) -> None:
+        from homeport.pipeline.document.plain import load_plain
+        from homeport.pipeline.facts.dotenv_file import parse_env_lines
+
         try:
             data = load_plain(content, name)
         except UsageError:
@@ -105,7 +108,7 @@ class _Reader:
             return
         for key, entry in entries.items():
             span = span_of_key(entries, key)
-            if not isinstance(key, str) or not _NAME.fullmatch(key):
+            if not isinstance(key, str) or not re.fullmatch(_NAME, key):
                 self._refuse(name, span, f"{key} is not the name of a variable")
             elif isinstance(entry, str):
                 self._add_text(key, entry, level, span, trusted=trusted)

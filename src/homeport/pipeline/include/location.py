@@ -11,7 +11,7 @@ from homeport.pipeline.variables.expand import ExpansionError, expand, reference
 
 KINDS = ("local", "project", "remote", "template", "artifact", "component")
 HEADER_KINDS = ("local", "remote", "project")
-_EXTENSION = re.compile(r".+\.(?:yml|yaml)$", re.IGNORECASE)
+_EXTENSION = r"(?i).+\.(?:yml|yaml)$"
 _SCHEMES = ("http", "https", "ssh", "git")
 _UNITS = {
     "s": 1,
@@ -103,7 +103,7 @@ def check_location(location: Location) -> None:
         raise LocationError(f"Included file `{name}` needs to be a string")
     if location.kind == "component":
         return
-    if not _EXTENSION.match(name.rstrip("/").rsplit("/", 1)[-1]):
+    if not re.match(_EXTENSION, name.rstrip("/").rsplit("/", 1)[-1]):
         raise LocationError(f"Included file `{name}` does not have YAML extension!")
     if location.kind == "remote" and not _is_url(name):
         raise LocationError(f"Remote file `{name}` does not have a valid address!")

@@ -138,6 +138,8 @@ def job_variables(
 
 def group_name(name: str) -> str:
     """A job's name without what `parallel` or a numbered series puts at its end."""
+    if ":" not in name and not any(map(str.isspace, name)):
+        return name
     end = re.search(r"(?:[\s:]+(?:\[[^\n]*\]|\d+[\s:/\\]+\d+)){1,3}\s*\Z", name)
     return (name[: end.start()] if end else name).strip()
 

@@ -83,7 +83,7 @@ def test_everything_is_private(state: State) -> None:
 
 def test_the_last_time_a_job_ran_is_found(state: State) -> None:
     first = state.new_run(sha="a" * 40, ref="main")
-    first.artifacts_path("build").mkdir()
+    first.artifacts_path("build").mkdir(parents=True)
     first.record("build", JobResult(status=Status.SUCCESS, dotenv={"VERSION": "1"}))
     first.record("test [a, b]", JobResult(status=Status.FAILED, exit_code=3))
     first.finish(Status.FAILED)
@@ -193,7 +193,7 @@ def test_finish_removes_what_only_a_running_one_needs(state: State) -> None:
     (run.builds_path / "ws").mkdir()
     run.finish(Status.SUCCESS)
     run.close()
-    assert names(run.folder) == ["artifacts", "lock", "logs", "run.json"]
+    assert names(run.folder) == ["lock", "logs", "run.json"]
     assert not run.builds_path.exists()
 
 
