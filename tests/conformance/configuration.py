@@ -104,11 +104,12 @@ def answer_matrix(given: Mapping[str, Any], expected: Mapping[str, Any]) -> Mapp
 def _all_names(config: Config) -> list[str]:
     """Every job, the parallel ones as their instances."""
     expansion = Expansion(config.jobs)
-    return [
+    made = (
         one
         for name in config.jobs
         for one in [each.name for each in expansion.of(name) or ()] or [name]
-    ]
+    )
+    return list(dict.fromkeys(made))
 
 
 def _shape(expected: Any, found: Mapping[str, Any]) -> Any:

@@ -3,12 +3,15 @@
 Source: GitLab `Config::Header`; the messages, and their order, are those of its entries.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from homeport.errors import Span
 from homeport.pipeline.conditions.expression import ExpressionError, input_names, parse
 from homeport.pipeline.document.inputs import TYPES, InputsError, is_text
 from homeport.pipeline.document.ruby import inspect_value
+from homeport.pipeline.model.document import Map, span_of_key
 
 MAX_OPTIONS: Final = 50
 MAX_DESCRIPTION: Final = 256
@@ -37,8 +40,38 @@ def check_header(header: Mapping[Any, Any]) -> Mapping[Any, Any]:
         errors += _check_references(inputs)
     errors += _check_component(spec.get("component"))
     if errors:
-        raise InputsError(errors)
+        raise InputsError(errors, _places(errors, header))
     return spec
+
+
+def _places(errors: list[str], header: Mapping[Any, Any]) -> dict[str, Span]:
+    """Where each message is about: it begins with the keys that lead there."""
+    places: dict[str, Span] = {}
+    names: dict[int, dict[str, Any]] = {}
+
+    def key_of(owner: Map, name: str) -> Any:
+        known = names.get(id(owner))
+        if known is None:
+            known = names[id(owner)] = {str(key): key for key in owner}
+        return known.get(name)
+
+    for message in errors:
+        owner: Any = header
+        span = next((span_of_key(header, key) for key in header), None)
+        rest = message.removeprefix("header")
+        while isinstance(owner, Map) and rest.startswith(":"):
+            ends = (found.start() for found in re.finditer("[: ]", rest) if found.start())
+            end = next((end for end in ends if key_of(owner, rest[1:end]) is not None), None)
+            if end is None:
+                break
+            key = key_of(owner, rest[1:end])
+            span, owner, rest = span_of_key(owner, key), owner[key], rest[end:]
+        unknown = rest.partition("unknown keys: ")[2].partition(", ")[0]
+        if unknown and isinstance(owner, Map):
+            span = span_of_key(owner, key_of(owner, unknown))
+        if span is not None:
+            places[message] = span
+    return places
 
 
 def _check_description(description: Any) -> Iterator[str]:

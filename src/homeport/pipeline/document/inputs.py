@@ -3,18 +3,28 @@
 from collections.abc import Mapping
 from typing import Any
 
+from homeport.errors import Span
 from homeport.pipeline.conditions.expression import ExpressionError, is_true, parse
 from homeport.pipeline.document.ruby import inspect_value
+from homeport.pipeline.model.document import span_of_key
 
 _NAMES = {"array": "an array", "boolean": "a boolean", "number": "a number", "string": "a string"}
 TYPES = frozenset(_NAMES)
 
 
 class InputsError(Exception):
-    """Inputs or blocks that GitLab refuses; `messages` are its own, without the file's name."""
+    """Inputs or blocks that GitLab refuses; `messages` are its own, without the file's name.
 
-    def __init__(self, messages: list[str]) -> None:
+    `places` says of messages where in the file they arise; `given` that what is wrong are the
+    values given to the file: its own places are then only where the inputs are specified.
+    """
+
+    def __init__(
+        self, messages: list[str], places: Mapping[str, Span] | None = None, *, given: bool = False
+    ) -> None:
         self.messages = messages
+        self.places = places or {}
+        self.given = given
         super().__init__("; ".join(messages))
 
 
@@ -30,20 +40,30 @@ def resolve_inputs(specs: Any, given: Any) -> dict[str, Any]:
     unknown = [str(name) for name in given if name not in specs]
     errors = [f"unknown input arguments: {', '.join(unknown)}"] if unknown else []
     values: dict[str, Any] = {}
+    places: dict[str, Span] = {}
     for name, spec in specs.items():
+        known = len(errors)
         if _type_of(spec) not in _NAMES:
             types = ", ".join(sorted(_NAMES))
             errors.append(f"unknown input specification for `{name}` (valid types: {types})")
+            _place(places, errors[known:], specs, name)
             continue
         rule: Mapping[Any, Any] = spec if isinstance(spec, dict) else {}
         if isinstance(rule.get("rules"), list):
             rule = _settle(rule, {**values, **given})
         found = _check_input(rule, given.get(name))
         errors += [f"`{name}` input: {what}" for what in found]
+        _place(places, errors[known:], specs, name)
         values[str(name)] = rule.get("default") if given.get(name) is None else given[name]
     if errors:
-        raise InputsError(errors)
+        raise InputsError(errors, places, given=True)
     return values
+
+
+def _place(places: dict[str, Span], messages: list[str], specs: Any, name: Any) -> None:
+    span = span_of_key(specs, name) if messages else None
+    if span is not None:
+        places.update(dict.fromkeys(messages, span))
 
 
 def is_text(value: Any) -> bool:

@@ -4,13 +4,14 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from homeport.errors import Span
 from homeport.pipeline.document.functions import Scope, apply_functions
 from homeport.pipeline.document.inputs import InputsError, resolve_inputs
 from homeport.pipeline.document.ruby import float_text, inspect_value
-from homeport.pipeline.model.document import Document, Map, Seq
+from homeport.pipeline.model.document import Document, Map, Seq, span_of_value
 
 _BLOCK = r"\$\[\[\s*(\S.*?\S)\s*\]\]"
-_SEGMENT = re.compile(r"([^\[\]]+)((?:\[[0-9]{1,9}\])*)")
+_SEGMENT = r"([^\[\]]+)((?:\[[0-9]{1,9}\])*)"
 _INPUTS_WITHOUT_HEADER = (
     "Given inputs not defined in the `spec` section of the included configuration file"
 )
@@ -90,7 +91,7 @@ def _read_access(access: str, context: Mapping[str, Any]) -> Any:
         raise InputsError([f"too many array indices in `{access}` (maximum depth: {_MAX_INDICES})"])
     value: Any = context
     for name in names:
-        segment = _SEGMENT.fullmatch(name)
+        segment = re.fullmatch(_SEGMENT, name)
         key, indices = (segment[1], segment[2]) if segment else (name, "")
         if not isinstance(value, dict) or key not in value:
             raise InputsError([f"unknown interpolation provided: `{key}` in `{access}`"])
@@ -129,7 +130,12 @@ class _Template:
         return known
 
     def _fill_map(self, node: Map) -> Map:
-        items = [(key, self.fill(key), item, self.fill(item)) for key, item in node.items()]
+        items = []
+        for key, item in node.items():
+            try:
+                items.append((key, self.fill(key), item, self.fill(item)))
+            except InputsError as error:
+                raise _placed(error, span_of_value(node, key)) from None
         if all(key is new_key and item is new for key, new_key, item, new in items):
             return node
         filled = Map(None, node.mark)
@@ -141,7 +147,12 @@ class _Template:
         return filled
 
     def _fill_seq(self, node: Seq) -> Seq:
-        items = [self.fill(item) for item in node]
+        items = []
+        for index, item in enumerate(node):
+            try:
+                items.append(self.fill(item))
+            except InputsError as error:
+                raise _placed(error, span_of_value(node, index)) from None
         if all(item is new for item, new in zip(node, items, strict=True)):
             return node
         filled = Seq(None, node.mark)
@@ -173,6 +184,13 @@ class _Template:
             if len(text) > _MAX_NODE_BYTES:
                 raise InputsError(["config node too large"])
         return text
+
+
+def _placed(error: InputsError, span: Span | None) -> InputsError:
+    """The error with the place of the innermost value that it is about."""
+    if error.places or span is None:
+        return error
+    return InputsError(error.messages, dict.fromkeys(error.messages, span))
 
 
 def _text(value: Any) -> str:

@@ -124,17 +124,24 @@ def _filtered(decision: Decision) -> Problem:
 def _build_all(
     config: Config, setting: Setting
 ) -> tuple[list[PipelineJob], list[PipelineJob], list[Problem]]:
+    """The jobs that are in, and those that are out.
+
+    Of several with one name, which `parallel:matrix` can make, GitLab keeps the last, in the place
+    of the first.
+    """
+    named = {
+        built.name: built for job in config.jobs.values() for built in build_jobs(job, setting)
+    }
     included: list[PipelineJob] = []
     excluded: list[PipelineJob] = []
     problems: list[Problem] = []
-    for job in config.jobs.values():
-        for built in build_jobs(job, setting):
-            if built.decision.verdict is Verdict.OUT:
-                excluded.append(built)
-            else:
-                included.append(built)
-                if len(built.name) > MAX_NAME:
-                    problems.append(_name_too_long(built))
+    for built in named.values():
+        if built.decision.verdict is Verdict.OUT:
+            excluded.append(built)
+        else:
+            included.append(built)
+            if len(built.name) > MAX_NAME:
+                problems.append(_name_too_long(built))
     return included, excluded, problems
 
 

@@ -94,20 +94,16 @@ class _Expansion:
         self.chains: dict[str, Chain] = {root.name: ()}
 
     def expand_root(self, document: Document, origin: Origin) -> Map:
-        context = self._context
+        context, start = self._context, Span(document.name, 1, 1)
         try:
             document = self._with_header(document, origin, ())
             content = interpolate(document, context.inputs, context.variables, context.masked)
         except InputsError as error:
-            raise UsageError(
-                [
-                    *self.errors,
-                    *(
-                        Problem(message=message, code="inputs", span=Span(document.name, 1, 1))
-                        for message in error.messages
-                    ),
-                ]
-            ) from None
+            found = [
+                Problem(message=each, code="inputs", span=error.places.get(each, start))
+                for each in error.messages
+            ]
+            raise UsageError([*self.errors, *found]) from None
         return self.expand(content, (), origin)
 
     def expand(self, content: Map, chain: Chain, origin: Origin) -> Map:
@@ -301,6 +297,8 @@ class _Expansion:
                 wrong = str(error)
             except InputsError as error:
                 wrong = f"`{shown}`: {', '.join(error.messages[:3])}"
+                place = None if error.given else error.places.get(error.messages[0])
+                span, chain = (place, inner) if place else (span, chain)
             else:
                 if not content:
                     wrong = f"Included file `{shown}` does not have valid YAML syntax!"

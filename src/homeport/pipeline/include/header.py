@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from homeport.errors import Span
 from homeport.pipeline.document.inputs import InputsError
 from homeport.pipeline.include.location import LocationError
-from homeport.pipeline.model.document import Document, Map
+from homeport.pipeline.model.document import Document, Map, span_of_key
 
 
 def check_included_inputs(content: Map, name: str) -> Map:
@@ -28,11 +29,11 @@ def merge_inputs(document: Document, spec: Map, parts: Sequence[Map]) -> Documen
     """
     own = spec.get("inputs")
     inputs = Map(None, spec.mark)
-    twice: dict[str, None] = {}
+    twice: dict[str, Span | None] = {}
     for part in (*parts, own if isinstance(own, Map) else Map()):
         for key, value in part.items():
             if key in inputs:
-                twice[str(key)] = None
+                twice.setdefault(str(key), span_of_key(part, key))
             inputs[key] = value
             if key in part.marks:
                 inputs.marks[key] = part.marks[key]
@@ -41,7 +42,8 @@ def merge_inputs(document: Document, spec: Map, parts: Sequence[Map]) -> Documen
             f"Duplicate input keys found: {', '.join(twice)}. Input keys must be unique across all "
             "included files and inline specifications."
         )
-        raise InputsError([message])
+        place = next(iter(twice.values()))
+        raise InputsError([message], {message: place} if place else None)
     header = Map(dict(document.header or {}), spec.mark)
     header["spec"] = Map({**spec, "inputs": inputs}, spec.mark, spec.marks)
     header["spec"].pop("include", None)

@@ -12,6 +12,8 @@ HINTS: list[tuple[str, str | None]] = [
     ("{x: {script: e, stages: build}}", "did you mean stage?"),
     ("{x: {script: e, zzz: 1}}", None),
     ("{x: {script: e, artifacts: {path: [a]}}}", "did you mean paths?"),
+    ("{x: {script: [a, echo b: c]}}", "put a command that contains `: ` in quotes"),
+    ("{x: {script: {a: b}}}", None),
     ("{x: {script: e}, varables: {A: b}}", "did you mean variables?"),
     ("{x: {script: e, stage: biuld}}", "did you mean build?"),
     ("{compile: {script: e}, y: {script: e, needs: [compil]}}", "did you mean compile?"),

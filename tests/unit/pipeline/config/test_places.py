@@ -23,6 +23,7 @@ def places(text: str) -> list[tuple[str, str]]:
     [
         ("x:\n  script: a\n  oops: b\n", [("unknown-key", "ci.yml:3:3")]),
         ("x:\n  script: a\n  tags: b\n", [("wrong-type", "ci.yml:3:9")]),
+        ("x:\n  script:\n    - a\n    - echo b: c\n", [("wrong-type", "ci.yml:4:7")]),
         ("x:\n  oops: b\n", [("no-script", "ci.yml:1:1"), ("no-jobs", "None")]),
         ("x:\n  script: a\n  needs:\n    - y\n", [("undefined-need", "ci.yml:4:7")]),
         ("x:\n  script: a\n  stage: b\n", [("unknown-stage", "ci.yml:3:10")]),

@@ -295,6 +295,40 @@ def test_inputs_of_included_files_and_of_the_root() -> None:
     assert problem.message == "`who` input: required value has not been provided"
 
 
+INPUT_PLACES = [
+    ("spec:\n  inputs:\n    a:\n      defualt: x\n---\nb: 1", {}, ["ci.yml:4:7"]),
+    ("spec:\n  inputs:\n    a:\n      type: text\n---\nb: 1", {}, ["ci.yml:3:5"]),
+    ("spec: {}\ntitle: x\n---\nb: 1", {}, ["ci.yml:2:1"]),
+    ("spec:\n  inputs:\n    a: {default: x}\n    b:\n---\nc: 1", {}, ["ci.yml:4:5"]),
+    ("spec: {inputs: {a: {default: x}}}\n---\nb:\n  - 1\n  - $[[ inputs.c ]]", {}, ["ci.yml:5:5"]),
+    ("spec: {inputs: {a: {default: x}}}\n---\nb:\n  c: $[[ inputs.a | up ]]", {}, ["ci.yml:4:6"]),
+    (
+        "spec:\n  include: [i.yml]\n  inputs:\n    a: {default: x}\n---\nb: 1",
+        {"i.yml": "inputs: {a: {default: y}}"},
+        ["ci.yml:4:5"],
+    ),
+    (
+        "include: x.yml",
+        {"x.yml": "spec: {inputs: {a: {default: x}}}\n---\nb:\n  c: $[[ inputs.d ]]"},
+        ["x.yml:4:6", "ci.yml:1:10"],
+    ),
+    (
+        "include: x.yml",
+        {"x.yml": "spec:\n  inputs:\n    a: {typo: x}\n---\nb: 1"},
+        ["x.yml:3:9", "ci.yml:1:10"],
+    ),
+    ("include: x.yml", {"x.yml": "spec: {inputs: {a: }}\n---\nb: 1"}, ["ci.yml:1:10"]),
+]
+
+
+@pytest.mark.parametrize(("root", "files", "places"), INPUT_PLACES)
+def test_where_inputs_are_wrong(root: str, files: dict[str, str], places: list[str]) -> None:
+    with pytest.raises(UsageError) as raised:
+        expand_includes(load(root.encode(), "ci.yml"), Files(files), IncludeContext())
+    (problem,) = raised.value.problems
+    assert [str(span) for span in (problem.span, *problem.included_from)] == places
+
+
 def test_masked_values_are_in_no_text() -> None:
     context = {"variables": {"TOKEN": "s3cr3t"}, "masked": frozenset({"TOKEN"})}
     (problem,) = problems("include: $TOKEN.yml", **context)

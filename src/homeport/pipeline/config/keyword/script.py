@@ -8,6 +8,7 @@ from typing import Any
 from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.shapes import flatten, is_nested
 from homeport.pipeline.config.status import YES, Keyword
+from homeport.pipeline.model.document import span_of_value
 
 STATUS = Keyword(name="script", run=YES, cases=("stages-in-order",))
 
@@ -20,9 +21,13 @@ def parse_commands(value: Any, entry: Entry) -> tuple[str, ...] | None:
         return (value,)
     if is_nested(value, MAX_NESTING, _is_string):
         return tuple(flatten(value))
+    items = value if isinstance(value, list) else []
+    mapping = next((index for index, item in enumerate(items) if isinstance(item, dict)), None)
     entry.config(
         f"should be a string or a nested array of strings up to {MAX_NESTING} levels deep",
         "wrong-type",
+        None if mapping is None else span_of_value(value, mapping),
+        None if mapping is None else "put a command that contains `: ` in quotes",
     )
     return None
 
