@@ -74,6 +74,8 @@ def run_pipeline(
             pull_policy=tuple(policy.value for policy in settings.pull_policy) or PULL_POLICY,
             dotenv_limits=_dotenv_limits(settings.limits),
             colour=options.colour,
+            cache_folder=state.cache_path / "cache",
+            cache_bytes=settings.keep_cache_size,
         )
         finished = run_plan(
             plan,

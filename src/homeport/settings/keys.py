@@ -63,6 +63,7 @@ KEYS: Mapping[str, Key] = {
     "engine": Key(Text, repository=False),
     "keep_runs": Key(Annotated[int, Meta(ge=1)], repository=False),
     "keep_size": Key(Annotated[int, Meta(ge=0)] | Size, repository=False),
+    "keep_cache_size": Key(Annotated[int, Meta(ge=0)] | Size, repository=False),
     "connect_timeout": Key(Seconds, repository=False),
     "fetch_timeout": Key(Seconds, repository=False),
     "container.privileged": Key(bool, repository=False),
@@ -88,7 +89,15 @@ LISTS = frozenset(
     ("pull_policy", "pass_env", "masked", "container.devices", "container.volumes"),
 )
 
-SIZES = frozenset(("keep_size", "limits.yaml_size", "limits.yaml_total_size", "limits.dotenv_size"))
+SIZES = frozenset(
+    (
+        "keep_size",
+        "keep_cache_size",
+        "limits.yaml_size",
+        "limits.yaml_total_size",
+        "limits.dotenv_size",
+    )
+)
 """Keys whose values are bytes, and may be written with a unit."""
 
 ENVIRONMENT: Mapping[str, str] = {

@@ -95,11 +95,11 @@ class LimitSettings(Struct, frozen=True, kw_only=True):
 class Settings(Struct, frozen=True, kw_only=True):
     """All settings of one command.
 
-    `concurrency` is the number of jobs at once, `keep_runs` a count of runs and `keep_size` bytes,
-    both per repository. `pull_policy` empty leaves the job's own. `engine` is an address
-    (`unix:///path`, `tcp://host:port`); None is to look for one. `connect_timeout` and
-    `fetch_timeout` are seconds, for a connection and for a whole file of a server. `ca` is the path
-    of a PEM file of certificates to trust for every server, `hosts` are servers by `host` or
+    `concurrency` is the number of jobs at once, `keep_runs` a count of runs, `keep_size` and
+    `keep_cache_size` bytes, all per repository. `pull_policy` empty leaves the job's own. `engine`
+    is an address (`unix:///path`, `tcp://host:port`); None is to look for one. `connect_timeout`
+    and `fetch_timeout` are seconds, for a connection and for a whole file of a server. `ca` is the
+    path of a PEM file of certificates to trust for every server, `hosts` are servers by `host` or
     `host:port` (lower case), `rewrite` maps prefixes of addresses to URLs or absolute paths
     (`gitlab/rewrite.py`): all three, like `variables_from`, are only ever the user's own. `origin`
     names, for every dotted key that was set, the place that set it: `file:line`, an environment
@@ -116,6 +116,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     engine: str | None = None
     keep_runs: int = 20
     keep_size: int = 5 * 1024**3
+    keep_cache_size: int = 5 * 1024**3
     connect_timeout: float = 5.0
     fetch_timeout: float = 20.0
     variables: Mapping[str, SettingsVariable] = {}

@@ -238,6 +238,29 @@ def test_modes_of_artifacts_are_kept(open_session: OpenSession, tmp_path: Path) 
     assert modes == {"run": 0o755, "plain": 0o644}
 
 
+def test_a_cache_comes_back_as_it_was_under_the_artifacts(
+    open_session: OpenSession, tmp_path: Path
+) -> None:
+    first = open_session(job="first")
+    output(
+        first,
+        "mkdir -p dep/bin dep/empty; cd dep",
+        "echo '#!/bin/sh\necho tool' > bin/tool; chmod 755 bin/tool",
+        "ln -s bin/tool link; ln -s /nowhere far; TZ=UTC touch -t 200102030405.06 old",
+        "echo cached > both",
+    )
+    tree, artifacts = tmp_path / "cached", tmp_path / "artifacts"
+    first.collect(Selection(paths=("dep/",)), tree)
+    (artifacts / "dep").mkdir(parents=True)
+    (artifacts / "dep/both").write_text("artifact\n")
+    second = open_session(tree, artifacts, job="second")
+    listed = "bin\nboth\nempty\nfar\nlink\nold\n"
+    assert output(second, "cd dep; ls; test -d empty; test ! -x old") == listed
+    assert output(second, "cd dep; ./link; readlink far; cat both; stat -c %Y old") == (
+        "tool\n/nowhere\nartifact\n981173106\n"
+    )
+
+
 def test_an_absolute_pattern_in_the_project(open_session: OpenSession, tmp_path: Path) -> None:
     session = open_session()
     selection = Selection(paths=(f"{session.project_dir}/src/*",))

@@ -143,6 +143,7 @@ RESERVED = {
     "engine": 'engine = "tcp://203.0.113.5:2375"',
     "keep_runs": "keep_runs = 1",
     "keep_size": "keep_size = 0",
+    "keep_cache_size": "keep_cache_size = 0",
     "container.privileged": "[container]\nprivileged = true",
     "container.devices": '[container]\ndevices = ["/dev/sda"]',
     "container.volumes": '[container]\nvolumes = ["/:/host"]',

@@ -1,11 +1,14 @@
 """One attempt of one job, from its variables to its result; the same for every executor.
 
-open a session → put the workspace → script → after_script → artifacts, reports, coverage → close
+open a session → put the workspace: snapshot, caches, artifacts → script → after_script
+→ caches → artifacts, reports, coverage → close
 """
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 
@@ -30,6 +33,9 @@ from homeport.pipeline.execute.state import Finished, Run
 from homeport.pipeline.model.event import Event, FailureReason, Status
 from homeport.pipeline.model.plan import JobPlan, Plan
 
+if TYPE_CHECKING:
+    from homeport.pipeline.execute.cache import JobCaches
+
 _NO_CHECKOUT = frozenset({"none", "empty"})
 
 
@@ -39,6 +45,8 @@ class JobRunner:
     `executor_for` gives a job's executor. `earlier` finds the last run of a job that is not of this
     run. `emit` is called on the jobs' threads; `clock` gives seconds since the run began, `now` the
     time of day in ISO 8601. `secrets` are values to hide in every job beside its own masked ones.
+    `cache_folder` is where the repository's caches are kept, `cache_bytes` what they may take;
+    without a folder there are none.
     """
 
     def __init__(
@@ -56,6 +64,8 @@ class JobRunner:
         pull_policy: tuple[str, ...] = ("if-not-present",),
         dotenv_limits: DotenvLimits = NO_CHANGE,
         colour: bool = False,
+        cache_folder: Path | None = None,
+        cache_bytes: int = 0,
     ) -> None:
         self._plan = plan
         self._run = run
@@ -68,6 +78,8 @@ class JobRunner:
         self._secrets = secrets
         self._pull_policy = pull_policy
         self._colour = colour
+        self._cache_folder = cache_folder
+        self._cache_bytes = cache_bytes
 
     def run(self, job: JobPlan, attempt: int, stop: Stop) -> JobResult:
         """Run one attempt (counted from 1) to its end and remember the result.
@@ -109,7 +121,7 @@ class JobRunner:
             result = self._work(
                 job,
                 environment=environment,
-                session=executor.open(spec, output.note, stop),
+                open_session=partial(executor.open, spec, output.note, stop),
                 artifacts=needed.artifacts,
                 output=output,
                 stop=stop,
@@ -135,31 +147,75 @@ class JobRunner:
         job: JobPlan,
         *,
         environment: Environment,
-        session: Session,
+        open_session: Callable[[], Session],
         artifacts: Sequence[Path],
         output: Output,
         stop: Stop,
     ) -> JobResult:
+        session = open_session()
         try:
-            session.put(self._tree(environment, output), artifacts)
+            tree = self._tree(environment, output)
+            caches = self._caches(job, environment, output) if job.cache else None
+            if caches is None:
+                session.put(tree, artifacts)
+            else:
+                with caches.restored() as restored:
+                    try:
+                        session.put(tree, (*restored, *artifacts))
+                    except ExecutorError as error:
+                        if not restored:
+                            raise
+                        _warn(output, f"WARNING: Failed to extract cache: {error}")
+                        session.close()
+                        session = open_session()
+                        session.put(tree, artifacts)
             scripts = ScriptRunner(job, environment, session, output, colour=self._colour)
             result = scripts.run(stop)
             if result.status is Status.CANCELED or scripts.out_of_time:
                 # As on GitLab: nothing is uploaded once the job's own time is over.
                 return result
+            success = result.status is Status.SUCCESS
+            if caches is not None:
+                caches.save(session, success=success)
             try:
                 dotenv = self._handover.take(
                     job,
                     session,
-                    success=result.status is Status.SUCCESS,
+                    success=success,
                     expand=environment.expand,
-                    warn=lambda message: output.note(message, warning=True),
+                    warn=partial(_warn, output),
                 )
             except DotenvError as error:
                 return _refused(result, error, output)
             return structs.replace(result, dotenv=dotenv)
         finally:
             session.close()
+
+    def _caches(self, job: JobPlan, environment: Environment, output: Output) -> "JobCaches | None":
+        if self._cache_folder is None:
+            return None
+        # Imported by who has a cache: a run without any shall not pay for it.
+        from homeport.pipeline.execute.cache import JobCaches
+        from homeport.pipeline.execute.cache_key import KeySources
+        from homeport.pipeline.execute.cache_store import CacheStore
+
+        root = Path(self._plan.root)
+        return JobCaches(
+            job.cache,
+            CacheStore(self._cache_folder, self._cache_bytes),
+            KeySources(
+                root=self._snapshot.root,
+                files=self._snapshot.files,
+                repository=root,
+                sha=self._plan.sha,
+                committed=not self._snapshot.root.samefile(root),
+            ),
+            expand=environment.expand,
+            env=environment.env,
+            secrets=self._secrets | environment.secrets,
+            note=output.note,
+            warn=partial(_warn, output),
+        )
 
     def _environment(
         self, job: JobPlan, attempt: int, executor: Executor, needed: Needed
@@ -201,6 +257,10 @@ class JobRunner:
                 warning=True,
             )
         return snapshot
+
+
+def _warn(output: Output, message: str) -> None:
+    output.note(message, warning=True)
 
 
 def _broken(error: Exception, redactor: Redactor) -> JobResult:

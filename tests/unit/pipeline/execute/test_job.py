@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from homeport.pipeline.execute.api import (
     ExecutorError,
@@ -20,7 +22,7 @@ from homeport.pipeline.execute.api import (
 )
 from homeport.pipeline.execute.job import JobRunner
 from homeport.pipeline.execute.state import Finished, Run, State
-from homeport.pipeline.model.config import Artifacts, ArtifactsWhen, Image
+from homeport.pipeline.model.config import Artifacts, ArtifactsWhen, Cache, Image
 from homeport.pipeline.model.event import Event, FailureReason, JobNote, JobOutput, Status
 from homeport.pipeline.model.plan import JobPlan, Plan, Runs, ScopedVariable
 
@@ -54,6 +56,8 @@ class Fake:
         self.spec: JobSpec | None = None
         self.texts: list[str] = []
         self.put_trees: list[Path] = []
+        self.put_errors: list[ExecutorError] = []
+        self.opened_times = 0
         self.snapshot: Snapshot | None = None
         self.closed = 0
         self.open_error: ExecutorError | None = None
@@ -80,6 +84,7 @@ class FakeExecutor:
         if self._fake.open_error:
             raise self._fake.open_error
         self._fake.spec = spec
+        self._fake.opened_times += 1
         note("opened")
         return FakeSession(self._fake)
 
@@ -98,6 +103,8 @@ class FakeSession:
     def put(self, snapshot: Snapshot, artifacts: Sequence[Path]) -> None:
         self._fake.snapshot = snapshot
         self._fake.put_trees = list(artifacts)
+        if self._fake.put_errors:
+            raise self._fake.put_errors.pop()
 
     def run(self, script: str, sink: Sink, stop: Stop) -> Exit:
         self._fake.texts.append(script)
@@ -146,7 +153,9 @@ class Bench:
     def run(
         self, *scripts: Script, files: Mapping[str, str] = {}, stop: Stop | None = None, **job: Any
     ) -> JobResult:
+        errors = self.fake.put_errors
         self.fake = Fake(*scripts, files=files)
+        self.fake.put_errors = errors
         return self.start(stop=stop, **job)
 
     def start(self, *, stop: Stop | None = None, attempt: int = 1, **job: Any) -> JobResult:
@@ -463,3 +472,66 @@ def test_a_log_that_cannot_be_written_is_a_failure_in_words(bench: Bench) -> Non
     result = bench.run(saying(""))
     assert result.status is Status.FAILED
     assert "job.log: Is a directory" in (result.message or "")
+
+
+@pytest.fixture
+def caching(bench: Bench, tmp_path: Path) -> Bench:
+    bench.plan = structs.replace(bench.plan, root=str(tmp_path))
+    bench.runner = bench.make(cache_folder=tmp_path / "cache", cache_bytes=1000)
+    return bench
+
+
+CACHED = {"cache": (Cache(paths=("out",)),), "files": {"out": "x"}}
+
+
+def test_caches_go_on_below_artifacts(caching: Bench) -> None:
+    caching.run(saying(""), name="made", artifacts=Artifacts(paths=("out",)), files={"out": "a"})
+    caching.run(saying(""), **CACHED)
+    assert caching.fake.put_trees == []
+    caching.run(saying(""), dependencies=("made",), **CACHED)
+    cached, made = caching.fake.put_trees
+    assert cached.is_relative_to(caching.snapshot.root / "cache")
+    assert made == caching.current.artifacts_path("made")
+
+
+def test_caches_are_kept_after_after_script_and_before_artifacts(caching: Bench) -> None:
+    caching.run(
+        saying(""), saying(""), after_script=("b",), artifacts=Artifacts(paths=("a",)), **CACHED
+    )
+    assert [note.split()[0] for note in caching.notes] == [
+        "opened", "Checking", "No", "Running", "Creating", "Created", "WARNING:", "ERROR:",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("ended", ["timeout", "stop"])
+def test_nothing_is_kept_once_the_jobs_time_is_over(caching: Bench, ended: str) -> None:
+    stop = Stop()
+    if ended == "stop":
+        timer = Timer(0.05, stop.request, ("interrupted",))
+        timer.start()
+    always = (Cache(paths=("out",), when="always"),)
+    caching.run(
+        until_stopped,
+        timeout=0.05 if ended == "timeout" else 60.0,
+        stop=stop,
+        cache=always,
+        files={"out": "x"},
+    )
+    assert not any(note.startswith("Creating") for note in caching.notes)
+
+
+def test_a_cache_that_cannot_be_put_is_left_out(caching: Bench) -> None:
+    caching.run(saying(""), **CACHED)
+    caching.fake.put_errors = [ExecutorError("the disk is full")]
+    result = caching.run(saying("ran\n"), **CACHED)
+    assert result.status is Status.SUCCESS
+    assert caching.fake.put_trees == []
+    assert (caching.fake.opened_times, caching.fake.closed) == (2, 2)
+    assert "WARNING: Failed to extract cache: the disk is full" in caching.notes
+
+
+def test_without_a_cache_a_workspace_that_cannot_be_put_fails_the_job(caching: Bench) -> None:
+    caching.fake.put_errors = [ExecutorError("the disk is full")]
+    result = caching.run(saying(""), **CACHED)
+    assert outline(result)[2:] == (FailureReason.RUNNER_SYSTEM_FAILURE, "the disk is full")
+    assert (caching.fake.opened_times, caching.fake.closed) == (1, 1)

@@ -14,10 +14,7 @@ from homeport.pipeline.plan.effects import ON_NEW_COMMIT, PARTS, WHOLE, without_
 
 CASES: list[tuple[str, str | None]] = [
     ("{x: {script: e, artifacts: {paths: [a]}, image: a, services: [b]}}", None),
-    ("{x: {script: e, cache: {paths: [a]}}}", "cache"),
-    ("{x: {script: e, cache: []}}", None),
-    ("{default: {cache: {paths: [a]}}, x: {script: e}}", "cache"),
-    ("{cache: {paths: [a]}, x: {script: e, inherit: {default: false}}}", None),
+    ("{x: {script: e, cache: {paths: [a]}}}", None),
     (
         "{x: {script: e, artifacts: {paths: [a], expire_in: 1 day, name: b}}}",
         "artifacts:expire_in, artifacts:name",

@@ -6,24 +6,35 @@ from typing import Any
 from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.keyword.flags import parse_boolean
 from homeport.pipeline.config.shapes import is_strings, places
-from homeport.pipeline.config.status import NO_EFFECT, Keyword
+from homeport.pipeline.config.status import YES, Keyword
 from homeport.pipeline.model.config import Cache, CacheKey
 
 STATUS = Keyword(
     name="cache",
-    run=NO_EFFECT,
-    note="jobs start without a cache",
+    run=YES,
+    note="kept on this machine, for each checkout apart",
+    cases=("cache-handed-on", "cache-several", "cache-broken"),
     parts=(
-        Keyword(name="key", run=NO_EFFECT),
-        Keyword(name="key:files", run=NO_EFFECT),
-        Keyword(name="key:files_commits", run=NO_EFFECT),
-        Keyword(name="key:prefix", run=NO_EFFECT),
-        Keyword(name="paths", run=NO_EFFECT),
-        Keyword(name="policy", run=NO_EFFECT),
-        Keyword(name="untracked", run=NO_EFFECT),
-        Keyword(name="unprotect", run=NO_EFFECT),
-        Keyword(name="when", run=NO_EFFECT),
-        Keyword(name="fallback_keys", run=NO_EFFECT),
+        Keyword(name="key", run=YES, cases=("cache-masked-key",)),
+        Keyword(
+            name="key:files",
+            run=YES,
+            note="what is not committed counts, too",
+            cases=("cache-key-files",),
+        ),
+        Keyword(
+            name="key:files_commits",
+            run=YES,
+            note="what is not committed counts, too",
+            cases=("cache-key-files",),
+        ),
+        Keyword(name="key:prefix", run=YES),
+        Keyword(name="paths", run=YES),
+        Keyword(name="policy", run=YES, cases=("cache-policy", "cache-unknown-policy")),
+        Keyword(name="untracked", run=YES, cases=("cache-several",)),
+        Keyword(name="unprotect", run=YES, cases=("cache-unprotect",)),
+        Keyword(name="when", run=YES, cases=("cache-when",)),
+        Keyword(name="fallback_keys", run=YES, cases=("cache-fallback",)),
     ),
 )
 
