@@ -24,7 +24,6 @@ from homeport.pipeline.config.keyword.stage import DEFAULT_STAGE
 from homeport.pipeline.config.keyword.stages import DEFAULT_STAGES
 from homeport.pipeline.config.keywords import parser_of
 from homeport.pipeline.config.ruby import is_blank, ruby_string
-from homeport.pipeline.config.unresolved import with_unresolved
 from homeport.pipeline.model.config import Config, Job, MissingInclude, Workflow
 from homeport.pipeline.model.document import span_of_key, span_of_value
 
@@ -68,6 +67,8 @@ def compose(
     )
     jobs, broken = _read_jobs(content, setting, partial=bool(missing or unresolved))
     if unresolved:
+        from homeport.pipeline.config.unresolved import with_unresolved
+
         jobs = with_unresolved(jobs, _jobs_among(unresolved), written)
     checks = Checks(
         jobs, stages, partial=bool(missing or unresolved), own_stages="stages" in content

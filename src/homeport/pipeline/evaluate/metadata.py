@@ -7,7 +7,6 @@ Source: GitLab's CI/CD YAML reference, `workflow:name`, `workflow:auto_cancel`,
 from collections.abc import Mapping
 
 from homeport.errors import Problem
-from homeport.pipeline.config.keyword.workflow import MAX_NAME
 from homeport.pipeline.model.config import Rule, Variable, Workflow
 from homeport.pipeline.model.plan import ScopedVariable
 from homeport.pipeline.variables.expand import CycleError, expand, expand_all, has_reference
@@ -28,6 +27,8 @@ def pipeline_name(
         return None, ()
     if has_reference(name):
         name = expand(name, _expanded(predefined, root, user)).strip()
+    from homeport.pipeline.config.keyword.workflow import MAX_NAME
+
     if len(name) <= MAX_NAME:
         return name or None, ()
     message = (

@@ -6,14 +6,11 @@ from pathlib import Path
 from msgspec import Struct, structs
 
 from homeport.errors import Problem
-from homeport.pipeline.facts.variable_files import (
-    HOME_FILE,
-    REPOSITORY_FILE,
-    VariableFiles,
-    read_variable_files,
-)
 from homeport.pipeline.model.trigger import GivenVariable, Trigger
 from homeport.settings.model import Settings, VariablesFrom
+
+REPOSITORY_FILE = ".gitlab-ci-local-variables.yml"
+HOME_FILE = ".gitlab-ci-local/variables.yml"
 
 
 class Given(Struct, frozen=True, kw_only=True):
@@ -33,12 +30,15 @@ def give_variables(
     a broken file, `MissingError` for a server that does not tell.
     """
     root = Path(trigger.root)
-    files = VariableFiles()
-    if (root / REPOSITORY_FILE).exists() or (home and Path(home, HOME_FILE).exists()):
-        files = read_variable_files(root, home, trigger.project)
-    variables = (*files.variables, *_from_settings(settings))
+    variables = tuple(_from_settings(settings))
     masked = settings.masked
-    problems = files.problems
+    problems: tuple[Problem, ...] = ()
+    if (root / REPOSITORY_FILE).exists() or (home and Path(home, HOME_FILE).exists()):
+        from homeport.pipeline.facts.variable_files import read_variable_files
+
+        files = read_variable_files(root, home, trigger.project)
+        variables = (*files.variables, *variables)
+        problems = files.problems
     if settings.variables_from is VariablesFrom.GITLAB:
         from homeport.pipeline.facts.server_variables import read_server_variables
 

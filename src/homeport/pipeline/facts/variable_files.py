@@ -18,11 +18,10 @@ from typing import Any
 from msgspec import Struct
 
 from homeport.errors import Problem, Severity, Span, UsageError
+from homeport.pipeline.facts.given import HOME_FILE, REPOSITORY_FILE
 from homeport.pipeline.model.document import span_of_key
 from homeport.pipeline.model.trigger import GivenVariable, Level, Project
 
-REPOSITORY_FILE = ".gitlab-ci-local-variables.yml"
-HOME_FILE = ".gitlab-ci-local/variables.yml"
 MAX_SIZE = 1024 * 1024
 """Bytes of one file, and of one file that a variable names."""
 

@@ -8,7 +8,6 @@ import re
 
 from homeport import __version__
 from homeport.pipeline.model.trigger import Commit, Project, Source, Trigger
-from homeport.pipeline.variables.merge_request import merge_request_variables
 
 GITLAB_VERSION = "19.0.0"
 """The GitLab whose behaviour homeport follows."""
@@ -317,6 +316,8 @@ def _commit_variables(trigger: Trigger) -> dict[str, str]:
 def _merge_request_variables(trigger: Trigger, project: Project) -> dict[str, str]:
     request, url = trigger.merge_request, _project_url(project)
     if request is not None:
+        from homeport.pipeline.variables.merge_request import merge_request_variables
+
         found = merge_request_variables(request, trigger, path=project.path, url=url)
     else:
         found = {}
