@@ -5,7 +5,14 @@ from typing import Any
 
 from homeport.errors import UsageError
 from homeport.pipeline.document.ruby import inspect_reference
-from homeport.pipeline.model.document import Map, Reference, Seq, span_of
+from homeport.pipeline.model.document import Map, Reference, Seq, span_of, span_of_key
+
+_TOO_BIG = "The parsed YAML is too big"
+_MAX_DEPTH = 100
+_MAX_KEY = 1_000_000
+_MAX_VISIBLE = 4_000_000
+"""How many values a key with tags may hold, and how many all that are not hidden may together; what
+a tag stands for counts each time."""
 
 Reasons = tuple[str, ...]
 _NOTHING: tuple[Reference, ...] = ()
@@ -17,7 +24,8 @@ def resolve_references(
     """Replace every tag of a merged configuration.
 
     Subtrees without a tag keep their identity. Raises `UsageError` for the first tag, in written
-    order, that is not valid, part of a cycle, or names nothing. With `partial`, for when some
+    order, that is not valid, part of a cycle, or names nothing, or when tags of tags make a small
+    file stand for an enormous one. With `partial`, for when some
     includes were not reached, a tag that names nothing makes its top-level key unresolved
     instead, and so every key that refers to it: those keys are left out, and returned with their
     reasons, ready to print.
@@ -25,6 +33,7 @@ def resolve_references(
     resolver = _Resolver(config, partial)
     result: Map | None = None
     unresolved: dict[str, Reasons] = {}
+    left = _MAX_VISIBLE
     for key, value in config.items():
         if not resolver.tags(value):
             continue
@@ -36,6 +45,15 @@ def resolve_references(
             del result[key]
         else:
             result[key] = resolver.replace(value)
+            size, depth = resolver.measure(result[key])
+            left -= 0 if str(key).startswith(".") else size
+            if left < 0 or size > _MAX_KEY or depth > _MAX_DEPTH:
+                raise UsageError.of(
+                    _TOO_BIG,
+                    code="yaml-too-big",
+                    span=span_of_key(config, key),
+                    hint="its `!reference` tags make it enormous, or nest it too deep",
+                )
     return (config if result is None else result), unresolved
 
 
@@ -50,6 +68,7 @@ class _Resolver:
         self._values: dict[int, Any] = {}
         self._reasons: dict[int, Reasons] = {}
         self._settled: dict[int, Reasons] = {}
+        self._measured: dict[int, tuple[int, int]] = {}
 
     def tags(self, value: Any) -> Sequence[Reference]:
         """The tags written inside a value, in order, without those they lead to."""
@@ -93,6 +112,24 @@ class _Resolver:
             self._replaced[id(value)] = known
         return known
 
+    def measure(self, value: Any) -> tuple[int, int]:
+        """How many values there are in one whose tags are replaced, and how deep they nest.
+
+        What is shared counts again wherever it stands.
+        """
+        if not isinstance(value, Map | Seq):
+            return 1, 0
+        known = self._measured.get(id(value))
+        if known is None:
+            size = 1
+            depth = 0
+            for item in value.values() if isinstance(value, Map) else value:
+                inner, below = self.measure(item)
+                size += inner
+                depth = max(depth, below)
+            known = self._measured[id(value)] = (size, depth + 1)
+        return known
+
     def _settle_tag(self, tag: Reference) -> None:
         """Depth first with a stack of its own: a chain of tags may be as long as the file."""
         if self._is_settled(tag):
@@ -134,6 +171,7 @@ class _Resolver:
             # Ruby's `unless value`: what is found but null or false is not found either.
             if value is not None and value is not False:
                 self._values[id(tag)] = value
+                self.measure(value)  # from the innermost tag on, so that none of it goes deep
                 return
             if not self._partial:
                 raise _error(tag, "could not be found", "reference-missing")

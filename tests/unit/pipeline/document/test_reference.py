@@ -34,6 +34,27 @@ def test_errors(source: str, message: str, place: str) -> None:
     assert str(raised.value.problems[0]) == f"ci.yml:{place}: {message}"
 
 
+def test_tags_of_tags_do_not_make_a_small_file_enormous() -> None:
+    levels = (
+        f"a{level}: [{', '.join([f'!reference [a{level - 1}]'] * 50)}]" for level in range(1, 10)
+    )
+    with pytest.raises(UsageError) as raised:
+        resolve_references(parse("\n".join(("a0: [x]", *levels))))
+    assert str(raised.value.problems[0]) == "ci.yml:5:1: The parsed YAML is too big"
+    visible = "\n".join(f"a{each}: !reference [.b]" for each in range(50))
+    hidden = f".b: [{', '.join(['x'] * 100_000)}]\n"
+    with pytest.raises(UsageError, match="too big"):
+        resolve_references(parse(hidden + visible))
+    resolve_references(parse(hidden + visible.replace("a", ".a")))
+
+
+def test_tags_of_tags_do_not_nest_without_end() -> None:
+    chain = "".join(f".a{each}: [!reference [.a{each - 1}]]\n" for each in range(1, 5000))
+    with pytest.raises(UsageError) as raised:
+        resolve_references(parse(f".a0: [x]\n{chain}"))
+    assert str(raised.value.problems[0]) == "ci.yml:101:1: The parsed YAML is too big"
+
+
 def test_a_list_is_put_in_as_a_list() -> None:
     config = parse("a: {script: [one, !reference [b, script]]}\nb: {script: [two, three]}")
     assert resolve_references(config)[0]["a"] == {"script": ["one", ["two", "three"]]}
@@ -89,8 +110,8 @@ def test_partial_still_refuses_what_is_wrong_in_itself() -> None:
             id="chain",
         ),
         pytest.param(
-            "a: [" + ",".join(["!reference [b]"] * 20_000) + "]\nb: 1\n"
-            + "".join(f"c{i}: !reference [a]\n" for i in range(20_000)),
+            ".a: [" + ",".join(["!reference [b]"] * 20_000) + "]\nb: 1\n"
+            + "".join(f".c{i}: !reference [.a]\n" for i in range(20_000)),
             id="fan",
         ),
     ],
