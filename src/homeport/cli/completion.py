@@ -9,24 +9,13 @@ EXAMPLES = """\
   homeport completion zsh > ~/.zfunc/_homeport
 """
 
-PREAMBLE = {
-    "bash": r"""
-_homeport_jobs() {
-  local IFS=$'\n' name names
-  names=$(homeport list --names 2>/dev/null </dev/null) || return
-  for name in $names; do
-    [[ $name == "$1"* ]] && printf '%q\n' "$name"
-  done
-}
-""",
-    "zsh": r"""
+_ZSH = r"""
 _homeport_jobs() {
   local -a names
   names=(${(f)"$(homeport list --names 2>/dev/null </dev/null)"})
   compadd -a names
 }
-""",
-}
+"""
 
 
 def add_command(commands: Commands) -> None:
@@ -36,15 +25,22 @@ def add_command(commands: Commands) -> None:
         main,
         summary="Print a script that completes commands, options and job names.",
         examples=EXAMPLES,
+        arguments="bash|zsh|tcsh",
     )
     parser.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="the shell to complete in")
 
 
 def main(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
     import shtab
 
     from homeport.cli.main import build_parser
 
-    script = shtab.complete(build_parser(), shell=args.shell, preamble=PREAMBLE.get(args.shell, ""))
-    print(script)
+    bash = Path(__file__).with_name("completion.bash").read_text()
+    preamble = {"bash": bash, "zsh": _ZSH}.get(args.shell, "")
+    print(shtab.complete(build_parser(), shell=args.shell, preamble=preamble))
+    if args.shell == "bash":
+        # In place of shtab's own: a file where nothing else is known, and words with colons.
+        print("complete -o bashdefault -o default -F _homeport homeport")
     return 0

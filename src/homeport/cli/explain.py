@@ -30,6 +30,7 @@ def add_command(commands: Commands) -> None:
         main,
         summary="Say why a job is in the pipeline or out of it, and what it waits for.",
         examples=EXAMPLES,
+        arguments="[OPTION...] JOB",
     )
     add_job_argument(parser, nargs=None, text="a job, or a parallel group")
     add_json_option(parser, "the explanation")
@@ -39,26 +40,59 @@ def add_command(commands: Commands) -> None:
 def main(args: argparse.Namespace) -> int:
     from homeport.cli.output import print_json
     from homeport.cli.source import evaluate_for, finish
+    from homeport.pipeline.model.pipeline import Verdict
     from homeport.pipeline.plan.selection import find_jobs
 
     evaluation = evaluate_for(args)
     pipeline = evaluation.pipeline
-    found = find_jobs(args.job, (*pipeline.jobs, *pipeline.excluded))
+    filtered = pipeline.workflow.verdict is Verdict.OUT
+    jobs = _without_pipeline(evaluation) if filtered else (*pipeline.jobs, *pipeline.excluded)
+    found = find_jobs(args.job, jobs)
     if args.json:
         print_json(
             {
                 "workflow": _decision_json(pipeline.workflow, evaluation),
-                "jobs": [
-                    {"name": job.name, "stage": job.stage, "waits_for": _waits(job, evaluation)}
-                    | _decision_json(job.decision, evaluation)
-                    for job in found
-                ],
+                "jobs": [_job_json(job, evaluation) for job in found],
             }
         )
     else:
         for job in found:
             _print(job, evaluation)
     return finish(evaluation, args)
+
+
+def _without_pipeline(evaluation: "Evaluation") -> "list[PipelineJob]":
+    """The jobs of the file, each out for the reason that there is no pipeline."""
+    from homeport.pipeline.model.pipeline import Decision, PipelineJob, Verdict
+
+    return [
+        PipelineJob(
+            name=name,
+            group=name,
+            job=job,
+            stage=job.stage,
+            decision=Decision(
+                verdict=Verdict.OUT,
+                reason="the pipeline is filtered out by workflow:rules",
+                span=evaluation.pipeline.workflow.span,
+            ),
+        )
+        for name, job in evaluation.config.jobs.items()
+    ]
+
+
+def _job_json(job: "PipelineJob", evaluation: "Evaluation") -> dict[str, object]:
+    return {
+        "name": job.name,
+        "stage": job.stage,
+        "when": job.when.value,
+        "start_in": job.start_in,
+        "allow_failure": job.allow_failure.allowed,
+        "allow_failure_exit_codes": list(job.allow_failure.exit_codes),
+        "needs": None if job.needs is None else [need.job for need in job.needs],
+        "waits_for": _waits(job, evaluation),
+        "defined_at": str(job.job.span) if job.job.span else None,
+    } | _decision_json(job.decision, evaluation)
 
 
 def _decision_json(decision: "Decision", evaluation: "Evaluation") -> dict[str, object]:
@@ -76,6 +110,7 @@ def _decision_json(decision: "Decision", evaluation: "Evaluation") -> dict[str, 
                     key: _shown(key, value, evaluation) for key, value in check.values.items()
                 },
                 "note": check.note,
+                "span": str(check.span) if check.span else None,
             }
             for check in decision.checks
         ],
@@ -91,13 +126,16 @@ def _print(job: "PipelineJob", evaluation: "Evaluation") -> None:
         lines.append(f"  defined at {job.job.span}")
     if decision.span:
         lines.append(f"  decided at {decision.span}")
-    workflow = evaluation.pipeline.workflow
-    if workflow.rule is not None or workflow.verdict.value != "in":
-        lines.append(f"  workflow: {workflow.reason}")
     for check in decision.checks:
         lines.extend(_check_lines(check, evaluation))
+    workflow = evaluation.pipeline.workflow
+    if workflow.rule is not None or workflow.verdict.value != "in":
+        place = f"  ({workflow.span})" if workflow.span else ""
+        lines.append(f"  workflow: {workflow.reason}{place}")
+        for check in workflow.checks:
+            lines.extend(_check_lines(check, evaluation))
     if decision.verdict.value == "in":
-        lines.append(f"  when: {job.when.value}{_failure_words(job)}")
+        lines.append(f"  when: {job.when.value}{_delay_words(job)}{_failure_words(job)}")
         lines.append(f"  waits for: {_waits(job, evaluation)}")
     print("\n".join(printable(line) for line in lines))
 
@@ -121,6 +159,14 @@ def _quoted(value: str | None) -> str:
 
 def _shown(key: str, value: str | None, evaluation: "Evaluation") -> str | None:
     return value if value is None or key not in evaluation.trigger.masked else "[MASKED]"
+
+
+def _delay_words(job: "PipelineJob") -> str:
+    if job.start_in is None:
+        return ""
+    from homeport.lib.units import format_seconds
+
+    return f", after {format_seconds(job.start_in)}"
 
 
 def _failure_words(job: "PipelineJob") -> str:

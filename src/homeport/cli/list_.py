@@ -58,9 +58,12 @@ def _print(jobs: "list[PipelineJob]", *, reasons: bool) -> None:
 
     head = ["STAGE", "JOB", "WHEN", "NEEDS"]
     rows = [[job.stage, job.name, _when(job), _needs(job)] for job in jobs]
-    if reasons:
+    # What is unresolved is so for a reason that has to be known, asked for or not.
+    told = [reasons or job.decision.verdict.value == "unresolved" for job in jobs]
+    if any(told):
         head.append("WHY")
-        rows = [[*row, job.decision.reason] for row, job in zip(rows, jobs, strict=True)]
+        for row, job, tell in zip(rows, jobs, told, strict=True):
+            row.append(job.decision.reason if tell else "")
     print_table(head, rows)
 
 

@@ -37,14 +37,17 @@ def add_parser(
     *,
     summary: str,
     examples: str,
+    arguments: str = "[OPTION...]",
 ) -> argparse.ArgumentParser:
-    """A command's parser with a summary, examples and its entry point."""
+    """A command's parser with a summary, examples and its entry point. `arguments` is its usage in
+    short: all options in one line would be a dozen lines above every error."""
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=summary[0].lower() + summary[1:].rstrip("."),
         description=summary,
         epilog=f"examples:\n{examples}",
         formatter_class=Formatter,
+        usage=f"homeport {name} {arguments}".rstrip(),
     )
     parser.set_defaults(main=main)
     return parser
@@ -55,19 +58,22 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
     from homeport.cli.simulation import add_simulation_options
 
     group = parser.add_argument_group("the pipeline")
-    group.add_argument(
+    directory = group.add_argument(
         "-C",
         "--directory",
         metavar="DIR",
         default=".",
         help="the repository, or a folder in it (default: the current folder)",
     )
-    group.add_argument(
+    file = group.add_argument(
         "-f",
         "--file",
         metavar="FILE",
-        help="the CI file, relative to the repository's root (default: .gitlab-ci.yml)",
+        help="the CI file, relative to the repository's root or the current folder "
+        "(default: .gitlab-ci.yml)",
     )
+    _complete(directory, bash="_shtab_compgen_dirs", zsh="_files -/")
+    _complete(file, bash="_shtab_compgen_files", zsh="_files")
     group.add_argument(
         "--variable",
         metavar="KEY=VALUE",
@@ -109,7 +115,9 @@ def add_json_option(parser: argparse.ArgumentParser, what: str) -> None:
 def add_job_argument(parser: argparse.ArgumentParser, *, nargs: str | None, text: str) -> None:
     """A job name that the shell completes."""
     action = parser.add_argument("job", metavar="JOB", nargs=nargs, help=text)
-    action.complete = {  # type: ignore[attr-defined]
-        "bash": "_homeport_jobs",
-        "zsh": "_homeport_jobs",
-    }
+    _complete(action, bash="_homeport_jobs", zsh="_homeport_jobs")
+
+
+def _complete(action: argparse.Action, *, bash: str, zsh: str) -> None:
+    """Have the value completed by these functions, as shtab wants to be told."""
+    action.complete = {"bash": bash, "zsh": zsh}  # type: ignore[attr-defined]

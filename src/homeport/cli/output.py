@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 from homeport.errors import Problem, Severity
+from homeport.lib.columns import pad, width
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,9 +97,7 @@ def _without_secrets(value: object) -> object:
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Columns padded to their widest cell; the last one is left ragged."""
     shown = [[printable(cell) for cell in row] for row in rows]
-    widths = [
-        max([len(title), *(len(row[column]) for row in shown)]) for column, title in enumerate(head)
-    ]
+    widths = [max(map(width, column)) for column in zip(head, *shown, strict=True)]
     colour = wants_colour(sys.stdout)
     lines = [paint(_line(head, widths), "bold", on=colour)]
     lines += [_line(row, widths) for row in shown]
@@ -106,5 +105,4 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
-    return "  ".join(padded).rstrip()
+    return "  ".join(map(pad, cells, widths)).rstrip()

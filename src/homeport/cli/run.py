@@ -34,6 +34,7 @@ def add_command(commands: Commands) -> None:
         main,
         summary="Run the pipeline, or some of its jobs, on this machine.",
         examples=EXAMPLES,
+        arguments="[OPTION...] [JOB...]",
     )
     add_job_argument(
         parser,
@@ -70,14 +71,14 @@ def add_command(commands: Commands) -> None:
 def main(args: argparse.Namespace) -> int:
     from homeport.cli.output import has_errors, print_problems
     from homeport.cli.source import evaluate_for, worth_saying
-    from homeport.errors import ExitCode, HomeportError
+    from homeport.errors import HomeportError
     from homeport.pipeline.model.pipeline import Verdict
 
     evaluation = evaluate_for(args)
     pipeline = evaluation.pipeline
     if pipeline.workflow.verdict is Verdict.OUT:
         print_problems(pipeline.problems)
-        return ExitCode.OK
+        return _filtered(args)
     if has_errors(pipeline.problems):
         raise HomeportError(pipeline.problems)
     print_problems(
@@ -101,7 +102,9 @@ def _uncommitted(evaluation: "Evaluation") -> "tuple[Problem, ...]":
     words = " and ".join(f"{count} {word}" for count, word in counts if count)
     if not words:
         return ()
-    message = f"the working tree is run as it is, with {words} changes that a push would not have"
+    last = trigger.untracked or trigger.uncommitted
+    words += " change" if last == 1 else " changes"
+    message = f"the working tree is run as it is, with {words} that a push would not have"
     return (Problem(code="uncommitted", severity=Severity.NOTE, message=message),)
 
 
@@ -120,6 +123,26 @@ def _without_effect(evaluation: "Evaluation", args: argparse.Namespace) -> "tupl
             return ()  # the run itself says so
     note = without_effect(jobs, pipeline.auto_cancel)
     return () if note is None else (note,)
+
+
+def _filtered(args: argparse.Namespace) -> "ExitCode":
+    """No pipeline is a fine result, unless jobs were asked for by name: they have not run."""
+    from homeport.errors import ExitCode, Problem, UsageError
+
+    if not args.job:
+        return ExitCode.OK
+    from shlex import quote
+
+    names = ", ".join(args.job)
+    raise UsageError(
+        [
+            Problem(
+                code="job-left-out",
+                message=f"there is no pipeline that {names} could run in",
+                hint=f"homeport explain {quote(args.job[0])} shows each condition with its values",
+            )
+        ]
+    )
 
 
 def _refuse(args: argparse.Namespace) -> int:

@@ -43,7 +43,7 @@ def request_for(args: argparse.Namespace, *, refresh: bool = False) -> "Request"
         root=root,
         settings=_settings(root, args),
         env=os.environ,
-        file=args.file or ".gitlab-ci.yml",
+        file=_file_in(root, args),
         wanted=wanted_of(args),
         home=os.environ.get("HOME"),
         # A shell that completes names must not wait for a network.
@@ -51,6 +51,21 @@ def request_for(args: argparse.Namespace, *, refresh: bool = False) -> "Request"
         refresh=refresh,
         count_changes=args.command == "run",
     )
+
+
+def _file_in(root: Path, args: argparse.Namespace) -> str:
+    """The CI file relative to `root`: as it was named, or seen from the folder of the command where
+    it is a path (`./x`, `/x`), or is only there."""
+    import os.path
+
+    file: str = args.file or ".gitlab-ci.yml"
+    path = os.path.join(args.directory, file)  # noqa: PTH118
+    is_path = file.startswith(("/", "./", "../"))
+    if not is_path and (not args.file or (root / file).exists() or not Path(path).exists()):
+        return file
+    folder, name = os.path.split(path)
+    inside = os.path.relpath(os.path.join(os.path.realpath(folder), name), os.path.realpath(root))  # noqa: PTH118
+    return file if inside.startswith("..") else inside
 
 
 def secrets_of(evaluation: "Evaluation") -> Iterator[str]:

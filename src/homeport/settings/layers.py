@@ -143,7 +143,7 @@ class Layers:
         try:
             converted = msgspec.convert(value, known.type, strict=strict)
         except msgspec.ValidationError as error:
-            self._problems.append(_wrong(key, str(error), span, origin))
+            self._problems.append(_wrong(key, _in_words(error, known.type), span, origin))
             return
         self._origin[key] = origin
         if table == "variables":
@@ -210,6 +210,25 @@ def _misspelt(variable: str) -> list[Problem]:
         )
         for near in get_close_matches(variable, ENVIRONMENT, n=1, cutoff=0.9)
     ]
+
+
+def _in_words(error: msgspec.ValidationError, kind: Any) -> str:
+    """msgspec's message, with the words that there are where it names only the wrong one."""
+    head, at, path = str(error).partition(" - at `$")
+    wrong = head.removeprefix("Invalid enum value ")
+    if wrong != head:
+        head = f"{wrong} is none of {', '.join(dict.fromkeys(_choices(kind)))}"
+    return head + at + path
+
+
+def _choices(kind: Any) -> Iterator[str]:
+    from enum import EnumType
+    from typing import get_args
+
+    if isinstance(kind, EnumType):
+        yield from map(str, kind)
+    for inner in get_args(kind):
+        yield from _choices(inner)
 
 
 def _wrong(key: str, message: str, span: Span | None, origin: str) -> Problem:

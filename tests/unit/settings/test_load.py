@@ -191,9 +191,20 @@ WRONG = {
         "concurrency = 0",
         ["homeport.toml:1:1: concurrency: expected `int` >= 1"],
     ),
+    "an unknown word in a list": (
+        'pull_policy = ["never", "sometimes"]',
+        [
+            "homeport.toml:1:1: pull_policy[1]: "
+            "'sometimes' is none of always, if-not-present, never"
+        ],
+    ),
+    "an unknown executor of a tag": (
+        '[tags]\nmac = "ssh"',
+        ["homeport.toml:2:1: tags.mac: 'ssh' is none of shell, container, not-run"],
+    ),
     "an unknown word": (
         '  executor = "docker"',
-        ["homeport.toml:1:3: executor: invalid enum value 'docker'"],
+        ["homeport.toml:1:3: executor: 'docker' is none of auto, shell, container"],
     ),
     "a table for a value": (
         "[executor]\nx = 1",

@@ -17,8 +17,9 @@ class Selected(Struct, frozen=True, kw_only=True):
 
 
 def find_jobs(pattern: str, jobs: Sequence[PipelineJob]) -> tuple[PipelineJob, ...]:
-    """The jobs that `pattern` names: an exact name first, then a group, then a glob."""
-    for matches in (_exact, _group, _glob):
+    """The jobs that `pattern` names: an exact name first, then a group, then a glob; last a glob
+    whose brackets stand for themselves, as those in the names of a matrix do."""
+    for matches in (_exact, _group, _glob, _glob_with_brackets):
         found = tuple(job for job in jobs if matches(job, pattern))
         if found:
             return found
@@ -81,6 +82,10 @@ def _glob(job: PipelineJob, pattern: str) -> bool:
     return fnmatchcase(job.name, pattern)
 
 
+def _glob_with_brackets(job: PipelineJob, pattern: str) -> bool:
+    return fnmatchcase(job.name, pattern.replace("[", "[[]"))
+
+
 def _unknown(pattern: str, jobs: Iterable[PipelineJob]) -> Problem:
     from difflib import get_close_matches
 
@@ -91,11 +96,13 @@ def _unknown(pattern: str, jobs: Iterable[PipelineJob]) -> Problem:
 
 
 def _left_out(job: PipelineJob) -> Problem:
+    from shlex import quote
+
     return Problem(
         code="job-left-out",
         message=f"{job.name} is not in this pipeline: {job.decision.reason}",
         span=job.decision.span or job.job.span,
-        hint=f"homeport explain {job.name!r} shows each condition with its values",
+        hint=f"homeport explain {quote(job.name)} shows each condition with its values",
     )
 
 

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from homeport.errors import MissingError
+from homeport.lib.columns import pad, width
 from homeport.lib.units import format_seconds
 from homeport.pipeline.model.event import (
     Event,
@@ -73,7 +74,7 @@ class Console:
             self._summary.add(event)
             if isinstance(event, RunStarted):
                 self._width = min(
-                    _WIDEST_NAME, max((len(printable(name)) for name in event.jobs), default=0)
+                    _WIDEST_NAME, max((width(printable(name)) for name in event.jobs), default=0)
                 )
             text = "" if self._quiet else self._tell(event)
             if isinstance(event, RunFinished):
@@ -144,7 +145,7 @@ class Console:
         return prefix + f"\n{prefix}".join(lines) + "\n"
 
     def _make_prefixes(self, job: str) -> tuple[str, str]:
-        name = printable(job).ljust(self._width)
+        name = pad(printable(job), self._width)
         colour = _PALETTE[len(self._prefixes) % len(_PALETTE)]
         output, own = (
             paint(f"{name} {bar}", colour, on=self._colour) + " "

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from homeport.lib.columns import pad, width
 from homeport.lib.units import format_seconds
 from homeport.pipeline.model.event import (
     Event,
@@ -29,7 +30,7 @@ _SENTENCES = {
     Status.FAILED: "failed",
     Status.CANCELED: "was canceled",
     Status.MANUAL: "is blocked",
-    Status.SKIPPED: "was skipped: none of its jobs ran",
+    Status.SKIPPED: "was skipped, as none of its jobs ran,",
 }
 _TOTALS = {
     Status.SUCCESS: "succeeded",
@@ -96,10 +97,10 @@ class Summary:
         ]
         if not rows:
             return
-        widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+        widths = [max(map(width, column)) for column in zip(heads, *rows, strict=True)]
         yield paint(_row(heads, widths), "1", on=colour)
         for job, row in zip(self._jobs, rows, strict=True):
-            status = paint(row[2].ljust(widths[2]), status_colour(job), on=colour)
+            status = paint(pad(row[2], widths[2]), status_colour(job), on=colour)
             yield _row((row[0], row[1], status, *row[3:]), widths)
         yield ""
 
@@ -153,7 +154,7 @@ class Summary:
 
 
 def _row(cells: Iterable[str], widths: Iterable[int]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+    return "  ".join(map(pad, cells, widths)).rstrip()
 
 
 def _names(names: Iterable[str]) -> str:

@@ -62,6 +62,27 @@ def test_find_jobs(pattern: str, names: list[str]) -> None:
     assert [found.name for found in find_jobs(pattern, PIPELINE.jobs)] == names
 
 
+MATRIX = tuple(
+    job(name, "build", group="build")
+    for name in ("build: [linux, amd64]", "build: [linux, arm]", "build: [mac, arm]", "build: m")
+)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("build: [linux, amd64]", ["build: [linux, amd64]"]),
+        ("build: [linux, *]", ["build: [linux, amd64]", "build: [linux, arm]"]),
+        ("build: [linux*", ["build: [linux, amd64]", "build: [linux, arm]"]),
+        ("*, arm]", ["build: [linux, arm]", "build: [mac, arm]"]),
+        ("build: [[]mac*", ["build: [mac, arm]"]),
+        ("build: [km]", ["build: m"]),
+    ],
+)
+def test_brackets_are_a_class_or_stand_for_themselves(pattern: str, names: list[str]) -> None:
+    assert [found.name for found in find_jobs(pattern, MATRIX)] == names
+
+
 @pytest.mark.parametrize(
     ("patterns", "needs", "names"),
     [

@@ -110,7 +110,7 @@ def test_a_run_without_jobs() -> None:
 def test_canceled_and_skipped_runs() -> None:
     assert tell(ended("a", "canceled"), status="canceled")[-1].startswith("Pipeline was canceled")
     assert tell(ended("a", "skipped"), status="skipped")[-1].startswith(
-        "Pipeline was skipped: none of its jobs ran"
+        "Pipeline was skipped, as none of its jobs ran, after "
     )
 
 
