@@ -31,7 +31,6 @@ from homeport.pipeline.include.api import (
     Locked,
     RemoteSource,
 )
-from homeport.pipeline.include.expand import expand_includes
 from homeport.pipeline.include.local import WorktreeSource
 from homeport.pipeline.model.config import Config, When
 from homeport.pipeline.model.document import Document, Map
@@ -229,6 +228,16 @@ def _expand(
     *,
     limits: Limits,
 ) -> Expanded:
+    if document.header is None and document.content.get("include") is None:
+        # Most files: what reads the others need not even be imported.
+        return Expanded(
+            content=document.content,
+            problems=document.problems,
+            files=(document.name,),
+            chains={document.name: ()},
+        )
+    from homeport.pipeline.include.expand import expand_includes
+
     variables = pipeline_variables(trigger)
     variables.update(chosen_values(trigger.variables, None))
     book = RuleBook(facts)
