@@ -1,8 +1,8 @@
 """The protocols between the scheduler, a job and the place where its script runs.
 
 One job attempt is: `Executor.open` a session → `put` the workspace → `run` the script → `run` the
-after_script → `collect` artifacts → `close`. The flow is in `job.py`, the same for every executor;
-one contract suite (tests/contract/executor) holds every implementation to it.
+after_script → `collect` caches and artifacts → `close`. The flow is in `job.py`, the same for every
+executor; one contract suite (tests/contract/executor) holds every implementation to it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -147,7 +147,10 @@ class Session(Protocol):
         ...
 
     def put(self, snapshot: Snapshot, artifacts: Sequence[Path]) -> None:
-        """Lay out the workspace: the snapshot, then each artifact tree over it, in order."""
+        """Lay out the workspace: the snapshot, then the trees of caches and artifacts, in order.
+
+        Each later one lies over what is there.
+        """
         ...
 
     def run(self, script: str, sink: Sink, stop: Stop) -> Exit:
