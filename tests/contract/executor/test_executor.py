@@ -126,10 +126,9 @@ def test_a_background_process_neither_holds_the_job_nor_outlives_it(
 ) -> None:
     session = open_session()
     start = time.monotonic()
-    assert (
-        output(session, "(while :; do echo x >> growing; sleep 0.05; done) &", "echo done")
-        == "done\n"
-    )
+    background = "(while :; do echo x >> growing; sleep 0.05; done) &"
+    begun = "until [ -s growing ]; do sleep 0.05; done"
+    assert output(session, background, begun, "echo done") == "done\n"
     assert time.monotonic() - start < 10
     size = output(session, "wc -c < growing")
     time.sleep(0.3)
