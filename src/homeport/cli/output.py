@@ -96,12 +96,16 @@ def _without_secrets(value: object) -> object:
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Columns padded to their widest cell; the last one is left ragged."""
-    shown = [[printable(cell) for cell in row] for row in rows]
+    shown = [[_in_one_line(cell) for cell in row] for row in rows]
     widths = [max(map(width, column)) for column in zip(head, *shown, strict=True)]
     colour = wants_colour(sys.stdout)
     lines = [paint(_line(head, widths), "bold", on=colour)]
     lines += [_line(row, widths) for row in shown]
     print("\n".join(lines))
+
+
+def _in_one_line(cell: str) -> str:
+    return printable(cell).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -93,3 +93,17 @@ def test_list_says_why_a_job_is_unresolved(capsys: pytest.CaptureFixture[str]) -
     assert head.endswith("  WHY")
     assert [row for row in rows if "the files of project group/other" in row] == rows[-1:]
     assert rows[0].endswith("  delayed")
+
+
+def test_a_name_of_two_lines_stays_in_its_row(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (repository / ".gitlab-ci.yml").write_text('"two\\nlines": {script: x}\n')
+    assert main(["list"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["test   two\\nlines  on_success"]
+
+
+def test_a_pipeline_without_jobs_leads_to_the_reasons(capsys: pytest.CaptureFixture[str]) -> None:
+    Path(".gitlab-ci.yml").write_text("j: {script: x, rules: [{when: never}]}\n")
+    assert main(["list"]) == 2
+    assert capsys.readouterr().err.endswith("  homeport list --all shows why each job is out\n")

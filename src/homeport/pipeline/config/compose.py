@@ -33,6 +33,7 @@ MAX_WARNINGS: Final = 25
 _RESERVED: Final = frozenset((*GLOBAL_KEYS, "include", "variables", "stages"))
 _RESERVED_UNLESS_JOB: Final = frozenset(("default", "workflow"))
 _NO_KEYWORD = "config should implement the script:, run:, or trigger: keyword"
+_MAKES_A_JOB: Final = ("script", "trigger")  # "run" is near to too much
 _NO_JOBS = "jobs config should contain at least one visible job"
 _EMPTY = "Please provide content of .gitlab-ci.yml"
 _UNSEEN = (
@@ -182,6 +183,10 @@ def _complain_of(name: Any, content: Mapping[Any, Any], reader: Reader) -> None:
         text = text.replace(" ", "_")
     message = f"jobs {text} {_NO_KEYWORD}"
     hint = did_you_mean(ruby_string(name), (*_RESERVED, *_RESERVED_UNLESS_JOB))
+    value = content[name]
+    if hint is None and isinstance(value, Mapping):
+        near = (did_you_mean(str(key), _MAKES_A_JOB) for key in list(value)[:20])
+        hint = next((each for each in near if each), None)
     reader.error(message, "no-script", span_of_key(content, name), hint)
 
 

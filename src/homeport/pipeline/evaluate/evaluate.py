@@ -107,7 +107,8 @@ def _root_variables(config: Config, rule: Rule | None) -> Mapping[str, Variable]
 def _no_jobs(config: Config) -> Problem:
     """An error, unless jobs may be in a file that could not be read."""
     if not config.missing:
-        return Problem(code="no-jobs", message=NO_JOBS)
+        hint = "homeport list --all shows why each job is out" if config.jobs else None
+        return Problem(code="no-jobs", message=NO_JOBS, hint=hint)
     message = "no known job is in this pipeline; there may be some in the includes not read"
     return Problem(code="no-known-jobs", severity=Severity.NOTE, message=message)
 

@@ -152,7 +152,8 @@ class State:
         """Begin a run: its folders and its lock. Old runs and what killed ones left are removed."""
         runs = self.folder / "runs"
         with _said(self.folder):
-            for folder in (self.folder, runs, self.folder / "builds"):
+            # With parents=True alone the mode would be ignored for homeport's own folder.
+            for folder in (self.folder.parent, self.folder, runs, self.folder / "builds"):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with _locked(self.folder / "lock"):
                 self._prune()

@@ -102,7 +102,8 @@ def cache_folder(home: str | None, base: str | None) -> Path | None:
 def _private(folder: Path) -> Path | None:
     """The folder, if it is this user's own and nobody else may write there."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for each in (folder.parent, folder):  # parents=True would ignore the mode
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.stat()
         if status.st_uid != os.geteuid() or status.st_mode & 0o022:
             return None

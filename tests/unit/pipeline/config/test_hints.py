@@ -15,6 +15,8 @@ HINTS: list[tuple[str, str | None]] = [
     ("{x: {script: [a, echo b: c]}}", "put a command that contains `: ` in quotes"),
     ("{x: {script: {a: b}}}", None),
     ("{x: {script: e}, varables: {A: b}}", "did you mean variables?"),
+    ("{y: {script: e}, x: {stage: build, scirpt: e}}", "did you mean script?"),
+    ("{y: {script: e}, x: {triger: {include: a.yml}}}", "did you mean trigger?"),
     ("{x: {script: e, stage: biuld}}", "did you mean build?"),
     ("{compile: {script: e}, y: {script: e, needs: [compil]}}", "did you mean compile?"),
     ("{compile: {script: e}, y: {script: e, dependencies: [complie]}}", "did you mean compile?"),

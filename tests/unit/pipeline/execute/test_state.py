@@ -76,7 +76,7 @@ def test_opening_makes_nothing(state: State, tmp_path: Path) -> None:
 def test_everything_is_private(state: State) -> None:
     run = state.new_run()
     run.record("job", JobResult(status=Status.SUCCESS))
-    for path in state.folder.rglob("*"):
+    for path in (state.folder.parent, state.folder, *state.folder.rglob("*")):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
     run.finish(Status.SUCCESS)
 

@@ -46,6 +46,13 @@ def test_no_address_is_written_in_clear(tmp_path: Path) -> None:
         assert path.is_dir() or b"s3cr3t" not in path.read_bytes()
 
 
+def test_the_folders_are_the_users_alone(tmp_path: Path) -> None:
+    IncludeCache(tmp_path / "homeport" / "includes").keep(b"a")
+    for path in (tmp_path / "homeport").rglob("*"):
+        assert path.stat().st_mode & 0o077 == 0, path
+    assert (tmp_path / "homeport").stat().st_mode & 0o077 == 0
+
+
 @pytest.mark.parametrize("mode", [0o777, 0o770])
 def test_a_folder_that_others_may_write_is_not_used(tmp_path: Path, mode: int) -> None:
     folder = tmp_path / "includes"
