@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from homeport.pipeline.execute.api import Stop
     from homeport.pipeline.flow import Evaluation
     from homeport.pipeline.model.event import RunFinished
+    from homeport.pipeline.report.console import Console
+    from homeport.pipeline.report.jsonl import JsonLines
 
 EXAMPLES = """\
   homeport run                            the whole pipeline
@@ -161,8 +163,6 @@ def _refuse(args: argparse.Namespace) -> int:
 
 def _run(evaluation: "Evaluation", args: argparse.Namespace) -> int:
     from homeport.cli.output import wants_colour
-    from homeport.pipeline.report.console import Console
-    from homeport.pipeline.report.jsonl import JsonLines
     from homeport.pipeline.run import RunOptions, run_pipeline
 
     colour = wants_colour(sys.stdout) and not args.json
@@ -176,13 +176,19 @@ def _run(evaluation: "Evaluation", args: argparse.Namespace) -> int:
     gc.freeze()
     gc.enable()
     stop = _stop_on_signals()
-    if args.json:
-        report: JsonLines | Console = JsonLines(sys.stdout.buffer)
-    else:
-        report = Console(sys.stdout, colour=colour, quiet=args.quiet)
-    with report:
+    with _report(args, colour=colour) as report:
         finished = run_pipeline(evaluation, options, report, stop)
     return _status(finished, stop, args)
+
+
+def _report(args: argparse.Namespace, *, colour: bool) -> "JsonLines | Console":
+    if args.json:
+        from homeport.pipeline.report.jsonl import JsonLines
+
+        return JsonLines(sys.stdout.buffer)
+    from homeport.pipeline.report.console import Console
+
+    return Console(sys.stdout, colour=colour, quiet=args.quiet)
 
 
 def _stop_on_signals() -> "Stop":

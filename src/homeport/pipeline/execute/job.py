@@ -23,7 +23,6 @@ from homeport.pipeline.execute.api import (
     Snapshot,
     Stop,
 )
-from homeport.pipeline.execute.coverage import find_coverage
 from homeport.pipeline.execute.dotenv import NO_CHANGE, DotenvError, DotenvLimits
 from homeport.pipeline.execute.environment import Environment, compose_environment
 from homeport.pipeline.execute.handover import Handover, Needed
@@ -139,6 +138,8 @@ class JobRunner:
                 with suppress(OSError):
                     output.close()
         if job.coverage is not None and log.exists():
+            from homeport.pipeline.execute.coverage import find_coverage
+
             result = structs.replace(result, coverage=find_coverage(job.coverage, log))
         return result
 
