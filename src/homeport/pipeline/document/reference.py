@@ -16,6 +16,9 @@ a tag stands for counts each time."""
 
 Reasons = tuple[str, ...]
 _NOTHING: tuple[Reference, ...] = ()
+# Tuples: `Map | Seq` would be made anew for each of a large file's values.
+_COLLECTIONS = (Map, Seq)
+_TAGS_IN = (Map, Seq, Reference)
 
 
 def resolve_references(
@@ -74,14 +77,14 @@ class _Resolver:
         """The tags written inside a value, in order, without those they lead to."""
         if isinstance(value, Reference):
             return (value,)
-        if not isinstance(value, Map | Seq):
+        if not isinstance(value, _COLLECTIONS):
             return _NOTHING
         known = self._tags.get(id(value))
         if known is None:
             found: dict[int, Reference] = {}
             for item in value.values() if isinstance(value, Map) else value:
-                if isinstance(item, Map | Seq | Reference):
-                    found.update((id(tag), tag) for tag in self.tags(item))
+                if isinstance(item, _TAGS_IN) and (inner := self.tags(item)):
+                    found.update((id(tag), tag) for tag in inner)
             known = self._tags[id(value)] = tuple(found.values()) if found else _NOTHING
         return known
 
@@ -106,7 +109,10 @@ class _Resolver:
         if known is None:
             if isinstance(value, Map):
                 known = Map(None, value.mark, value.marks)
-                known.update({key: self.replace(item) for key, item in value.items()})
+                known.update(value)
+                for key, item in value.items():
+                    if isinstance(item, _TAGS_IN):
+                        known[key] = self.replace(item)
             else:
                 known = Seq([self.replace(item) for item in value], value.mark, value.marks)
             self._replaced[id(value)] = known
@@ -117,16 +123,17 @@ class _Resolver:
 
         What is shared counts again wherever it stands.
         """
-        if not isinstance(value, Map | Seq):
+        if not isinstance(value, _COLLECTIONS):
             return 1, 0
         known = self._measured.get(id(value))
         if known is None:
-            size = 1
+            size = 1 + len(value)
             depth = 0
             for item in value.values() if isinstance(value, Map) else value:
-                inner, below = self.measure(item)
-                size += inner
-                depth = max(depth, below)
+                if isinstance(item, _COLLECTIONS):
+                    inner, below = self.measure(item)
+                    size += inner - 1
+                    depth = max(depth, below)
             known = self._measured[id(value)] = (size, depth + 1)
         return known
 
