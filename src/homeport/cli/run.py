@@ -226,7 +226,7 @@ def _status(finished: "RunFinished", stop: "Stop", args: argparse.Namespace) -> 
 
     if stop.reason is not None and finished.status is Status.CANCELED:
         return ExitCode.INTERRUPTED
-    if Status.FAILED in finished.stages.values():
+    if finished.failed:
         return ExitCode.FAILED
     match finished.status:
         case Status.SUCCESS | Status.SKIPPED:

@@ -282,9 +282,11 @@ class _Run:
             self._finish_job(self._job(name), board.status(name), reason)
         canceled = self._stopped and Status.CANCELED in statuses.values()
         status = Status.CANCELED if canceled else board.pipeline
+        failed = [name for name, status in statuses.items() if status is Status.FAILED]
         finished = RunFinished(
             time=self._time(), run=self._run_id, status=status, at=self._now(),
             warnings=board.warnings, blocked=blocking if status is Status.MANUAL else (),
+            failed=tuple(name for name in failed if not board.may_fail(name)),
             stages=board.stages(),
         )  # fmt: skip
         self._emit(finished)

@@ -95,11 +95,13 @@ class JobFinished(Event, frozen=True, kw_only=True, tag="job_finished"):
 
 
 class RunFinished(Event, frozen=True, kw_only=True, tag="run_finished"):
-    """`blocked` are the manual jobs that a pipeline with status `manual` waits for."""
+    """`blocked` are the manual jobs that a pipeline with status `manual` waits for; `failed` the
+    jobs that failed and were not allowed to, which that status does not tell."""
 
     run: str
     status: Status
     at: str
     warnings: bool = False
     blocked: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
     stages: dict[str, Status] = {}

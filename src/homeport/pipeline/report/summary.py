@@ -138,6 +138,8 @@ class Summary:
         if allowed:
             yield paint(f"Warning: allowed to fail: {_names(allowed)}", WARNING, on=colour)
         if finished.blocked:
+            if finished.failed:
+                yield paint(f"Failed: {_names(finished.failed)}", COLOURS[Status.FAILED], on=colour)
             yield f"It waits for manual jobs: {_names(finished.blocked)}"
             yield f"  start them with: homeport run {_arguments(finished.blocked)}"
         yield from self._logs()
