@@ -12,7 +12,16 @@ from homeport.pipeline.model.document import Symbol
 _TEXT = re.compile(r"[^0-9.:\-]?(?:[^\W\d_]|[_ \t\r\n\f\v!@#$%^&*(){}<>|/\\~;=])")
 # What few files hold is compiled when it is first met.
 _MAYBE_WORD = "ytonf~YTONF"
-_WORDS = (
+_WORDS = {
+    "null": None,
+    "yes": True,
+    "true": True,
+    "on": True,
+    "no": False,
+    "false": False,
+    "off": False,
+}
+_WORD_IN_LINES = (
     (r"(?im)^null$", None),
     (r"(?im)^(?:yes|true|on)$", True),
     (r"(?im)^(?:no|false|off)$", False),
@@ -69,7 +78,9 @@ def _read_word(text: str) -> Any:
         return text
     if text == "~":
         return None
-    for pattern, value in _WORDS:
+    if text.isascii() and "\n" not in text:
+        return _WORDS.get(text.lower(), text)
+    for pattern, value in _WORD_IN_LINES:
         if re.search(pattern, text):
             return value
     return text

@@ -147,7 +147,7 @@ def _config(sha: str, origin: str | None, *, partial: bool) -> str:
 
 def without_credentials(url: str) -> str:
     """A remote's URL without user and password; `git@` of SSH is a name and stays."""
-    if "@" not in url:
+    if "@" not in url or "://" not in url:
         return url
     match = re.match(r"([a-zA-Z][a-zA-Z0-9+.-]*)://[^/]*@", url)
     if match is None or match[1].lower() == "ssh":
