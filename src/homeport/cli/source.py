@@ -110,11 +110,12 @@ def parse_variables(pairs: list[str]) -> dict[str, str]:
     variables = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
-        if not equals or not key.replace("_", "a").isalnum() or key[0].isdigit():
+        named = key.isascii() and key.replace("_", "a").isalnum() and not key[0].isdigit()
+        if not equals or not named:
             raise UsageError.of(
                 f"--variable {key}: not of the form KEY=VALUE",
                 code="bad-variable",
-                hint="KEY has letters, digits and _, and does not start with a digit",
+                hint="KEY has letters (a to z), digits and _, and does not start with a digit",
             )
         variables[key] = value
     return variables

@@ -61,8 +61,8 @@ class Layers:
                     value = [item.strip() for item in text.split(",") if item.strip()]
                 self._set(key, value, origin=variable, strict=False)
         for variable, text in env.items():
-            if variable.startswith(VARIABLE_PREFIX):
-                name = variable[len(VARIABLE_PREFIX) :]
+            name = variable.removeprefix(VARIABLE_PREFIX)
+            if name != variable and name:
                 self._set(f"variables.{name}", text, origin=variable)
             elif variable.startswith("HOMEPORT_") and variable not in ENVIRONMENT:
                 self._problems += _misspelt(variable)

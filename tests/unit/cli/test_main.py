@@ -41,6 +41,7 @@ def test_version() -> None:
         ("run", "--executor", "moon"),
         ("list", "--variable", "1BAD=x"),
         ("list", "--variable", "novalue"),
+        ("list", "--variable", "é=1"),
         ("list", "-C", "/no/such/folder"),
         ("explain",),
     ],

@@ -8,6 +8,8 @@ from msgspec import Struct
 from homeport.errors import MissingError, Problem, UsageError
 from homeport.pipeline.model.pipeline import Pipeline, PipelineJob, Verdict
 
+SHOWN_JOBS = 8
+
 
 class Selected(Struct, frozen=True, kw_only=True):
     """`jobs` in pipeline order; `named` are those that the person asked for by name."""
@@ -89,10 +91,18 @@ def _glob_with_brackets(job: PipelineJob, pattern: str) -> bool:
 def _unknown(pattern: str, jobs: Iterable[PipelineJob]) -> Problem:
     from difflib import get_close_matches
 
+    jobs = tuple(jobs)
     names = list(dict.fromkeys(name for job in jobs for name in (job.name, job.group)))
+    inside = list(dict.fromkeys(job.group for job in jobs if job.stage == pattern))
     near = get_close_matches(pattern, names, n=3, cutoff=0.6)
-    hint = f"did you mean {' or '.join(near)}?" if near else "homeport list --all shows every job"
-    return Problem(code="unknown-job", message=f"there is no job {pattern}", hint=hint)
+    hint = "homeport list --all shows every job"
+    if inside:
+        more = ", …" if len(inside) > SHOWN_JOBS else ""
+        hint = f"it is a stage, with the jobs {', '.join(inside[:SHOWN_JOBS])}{more}"
+    elif near:
+        hint = f"did you mean {' or '.join(near)}?"
+    name = pattern or "''"
+    return Problem(code="unknown-job", message=f"there is no job {name}", hint=hint)
 
 
 def _left_out(job: PipelineJob) -> Problem:
@@ -107,19 +117,22 @@ def _left_out(job: PipelineJob) -> Problem:
 
 
 def _closure(pipeline: Pipeline, named: Iterable[str]) -> set[str]:
-    """All that the named jobs wait for: their needs, or every job of the earlier stages."""
+    """All that the named jobs wait for: their needs, or every job of the earlier stages. What is
+    unresolved may need a job, or be of a stage, that no known file defines."""
     by_name = {job.name: job for job in pipeline.jobs}
     order = {stage: index for index, stage in enumerate(pipeline.stages)}
+    last = len(order)
     wanted = set(named)
     queue = list(wanted)
     latest = -1
     for name in queue:
         job = by_name[name]
+        place = order.get(job.stage, last)
         if job.needs is not None:
-            found = [need.job for need in job.needs]
-        elif order[job.stage] > latest:
-            latest = order[job.stage]
-            found = [other.name for other in pipeline.jobs if order[other.stage] < latest]
+            found = [need.job for need in job.needs if need.job in by_name]
+        elif latest < place < last:
+            latest = place
+            found = [other.name for other in pipeline.jobs if order.get(other.stage, last) < latest]
         else:
             continue
         fresh = [other for other in found if other not in wanted]

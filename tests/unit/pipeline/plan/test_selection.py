@@ -110,3 +110,25 @@ def test_every_wrong_pattern_is_told_at_once() -> None:
     assert first.hint == "did you mean deploy?"
     assert second.message == "release is not in this pipeline: no rule matched"
     assert "list --all" in (third.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "hint"),
+    [
+        ("build", "it is a stage, with the jobs compile, docs"),
+        ("", "homeport list --all shows every job"),
+    ],
+)
+def test_what_else_an_unknown_name_may_be(pattern: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        find_jobs(pattern, PIPELINE.jobs)
+    assert [problem.hint for problem in caught.value.problems] == [hint]
+
+
+@pytest.mark.parametrize("name", ["odd", "lost", "after"])
+def test_needs_that_no_known_file_defines_are_passed_over(name: str) -> None:
+    unknown = job("odd", "build", ("nowhere",)), job("lost", "no-such-stage"), job("after", "test")
+    pipeline = Pipeline(workflow=IN, stages=("build", "test"), jobs=unknown)
+    expected = {"odd": ["odd"], "lost": ["lost"], "after": ["odd", "after"]}[name]
+    selected = select_jobs(pipeline, [name], needs=True)
+    assert [found.name for found in selected.jobs] == expected
