@@ -50,10 +50,17 @@ def tokenize(text: str) -> list[Token]:
             return tokens
         found = _scan(text, at)
         if found is None:
-            raise ExpressionError.of("Unknown lexeme found!", code="invalid-expression")
+            raise _unknown(text, at)
         token, at = found
         tokens.append(token)
     raise ExpressionError.of("Too many tokens!", code="invalid-expression")
+
+
+def _unknown(text: str, at: int) -> ExpressionError:
+    from homeport.pipeline.conditions.advice import advise
+
+    message = "Unknown lexeme found!"
+    return ExpressionError.of(message, code="invalid-expression", hint=advise(text, at))
 
 
 def _scan(text: str, at: int) -> tuple[Token, int] | None:

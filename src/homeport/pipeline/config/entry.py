@@ -98,10 +98,16 @@ class Entry:
         self.say(f"{label(key)} {text}", code, span_of_value(value, key) or self.span)
 
     def say(
-        self, text: str, code: str, span: Span | None = None, *, verbatim: bool = False
+        self,
+        text: str,
+        code: str,
+        span: Span | None = None,
+        *,
+        verbatim: bool = False,
+        hint: str | None = None,
     ) -> None:
         """Complain in GitLab's own words, which follow the location."""
-        self._add("entry", text, code, span, verbatim=verbatim)
+        self._add("entry", text, code, span, verbatim=verbatim, hint=hint)
 
     def owner(self, text: str, code: str) -> None:
         """Complain as the mapping that holds this keyword does."""

@@ -20,6 +20,7 @@ _DIVIDER = re.compile(r"^---[ \t\r\n\f\v]+", re.MULTILINE)
 _MAX_DOCUMENTS = 2
 _DEFAULT_LIMITS = Limits()
 _SMALLEST_RUBY_OBJECT = 40
+_UNCLOSED = "found unexpected end of stream"
 
 
 def load(source: bytes, name: str, limits: Limits = _DEFAULT_LIMITS) -> Document:
@@ -138,6 +139,8 @@ def _syntax_error(error: YAMLError, text: str, name: str) -> UsageError:
     if isinstance(error, MarkedYAMLError):
         context = error.context_mark
         place = error.problem_mark or context
+        if error.problem == _UNCLOSED and context:
+            place = context  # what is not closed, not the end of the file
         line, column = (place.line + 1, place.column + 1) if place else (1, 1)
         said = context or (error.problem_mark if isinstance(error, ScannerError) else None)
         said_line, said_column = (said.line + 1, said.column + 1) if said else (1, 1)
@@ -145,11 +148,26 @@ def _syntax_error(error: YAMLError, text: str, name: str) -> UsageError:
     else:
         what, line, column = _unreadable(error, text)
         said_line = said_column = 1
+    start = text.split("\n", line)[line - 1][column - 1 :] if line <= text.count("\n") + 1 else ""
     return UsageError.of(
         f"(<unknown>): {what} at line {said_line} column {said_column}",
         code="yaml-syntax",
         span=Span(name, line, column),
+        hint=_remedy(what, start),
     )
+
+
+def _remedy(what: str, start: str) -> str | None:
+    """What to do about the commonest faults; `start` is the line from the fault on."""
+    if what.startswith("mapping values are not allowed"):
+        return "put a value that contains `: ` in quotes"
+    if what.startswith("found character that cannot start any token"):
+        if not start or start[0] == "\t":
+            return "indent with spaces, not tabs"
+        return f"put what begins with {start[0]} in quotes"
+    if what.startswith(_UNCLOSED) and "quoted scalar" in what:
+        return "close the quote"
+    return None
 
 
 def _unreadable(error: YAMLError, text: str) -> tuple[str, int, int]:

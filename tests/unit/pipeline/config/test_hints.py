@@ -7,6 +7,7 @@ from homeport.pipeline.config.compose import compose
 from homeport.pipeline.config.extends import resolve_extends
 from homeport.pipeline.config.hints import Hints, did_you_mean
 from homeport.pipeline.document.load import load
+from homeport.pipeline.model.document import Map
 
 HINTS: list[tuple[str, str | None]] = [
     ("{x: {script: e, stages: build}}", "did you mean stage?"),
@@ -31,6 +32,40 @@ HINTS: list[tuple[str, str | None]] = [
 def test_hint(file: str, hint: str | None) -> None:
     [problem] = compose(load(file.encode(), "x.yml").content).problems
     assert problem.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("condition", "hint"),
+    [
+        ("${A} == 'b'", "write $A: an expression knows no braces"),
+        ("$A = 'b'", "compare with == or =~"),
+        ("$A and $B", "write &&"),
+        ("not $B", "write !"),
+        ("$A | $B", "write ||"),
+        ("$A == main", "put text in quotes; a variable begins with $"),
+        ("$A == 'main", "the quote ' is not closed"),
+        ("$A =~ /x/", "a pattern needs two characters at least"),
+        ("$A =~ /main", "a pattern ends with a slash"),
+        ("$A =~ /^(?!x)/", "RE2 says: invalid perl operator: (?!"),
+        ("$A &&", "an operator lacks a value beside it"),
+        ("($A", "a ( without its )"),
+        ("$A)", "a ) without its ("),
+        ("$A $B", "two values without an operator between them"),
+        (" || ".join(["$A"] * 60), "GitLab reads at most 99 words and operators; split the rule"),
+        (True, "write the whole condition in one string"),
+        ("", None),
+    ],
+)
+def test_hint_for_a_condition(condition: object, hint: str | None) -> None:
+    problems = compose(Map({"x": {"script": "e", "rules": [{"if": condition}]}})).problems
+    assert [problem.hint for problem in problems] == [hint]
+
+
+def test_hint_for_a_condition_of_only() -> None:
+    file = load(b"x: {script: e, only: {variables: [$A, $B == c]}}", "x.yml").content
+    [problem] = compose(file).problems
+    assert str(problem.span) == "x.yml:1:39"
+    assert problem.hint == "put text in quotes; a variable begins with $"
 
 
 def test_hint_for_extends() -> None:

@@ -128,7 +128,7 @@ def test_places_after_a_header_count_from_the_top_of_the_file() -> None:
                 "(<unknown>): found unexpected end of stream "
                 "while scanning a quoted scalar at line 1 column 4"
             ),
-            "1:6",
+            "1:4",
         ),
         (
             "é: 1\nb: \0",
@@ -144,6 +144,22 @@ def test_places_after_a_header_count_from_the_top_of_the_file() -> None:
 )
 def test_broken_files_in_gitlabs_words(source: str | bytes, message: str, place: str) -> None:
     assert problem_of(source) == (message, f"ci.yml:{place}")
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ("a: b: c", "put a value that contains `: ` in quotes"),
+        ("a:\n\tb: c", "indent with spaces, not tabs"),
+        ("a: @b", "put what begins with @ in quotes"),
+        ("a: 1\nb: 'c\nd: 2", "close the quote"),
+        ("a:\n  - b\n c: d", None),
+    ],
+)
+def test_remedies(source: str, hint: str | None) -> None:
+    with pytest.raises(UsageError) as raised:
+        load(source.encode(), "ci.yml")
+    assert [problem.hint for problem in raised.value.problems] == [hint]
 
 
 def test_repeated_keys_are_warned() -> None:

@@ -6,11 +6,12 @@ Source: GitLab's CI/CD YAML reference, `only` / `except`.
 from typing import Any
 
 from homeport.pipeline.config.entry import Entry
-from homeport.pipeline.config.keyword.expression import is_valid_expression
+from homeport.pipeline.config.keyword.expression import advice, is_valid_expression
 from homeport.pipeline.config.pattern import is_valid_regexp, looks_like_regexp
 from homeport.pipeline.config.ruby import ruby_string
 from homeport.pipeline.config.status import Keyword
 from homeport.pipeline.model.config import Policy
+from homeport.pipeline.model.document import span_of_value
 
 STATUS = (
     Keyword(
@@ -66,7 +67,13 @@ def _parse(value: Any, entry: Entry, default_refs: tuple[str, ...] | None) -> Po
     entry.keys(value, _KEYS)
     variables = value.get("variables")
     if isinstance(variables, list) and not all(map(is_valid_expression, variables)):
-        entry.wrong(value, "variables", "invalid expression syntax", "invalid-expression")
+        wrong = next(i for i, each in enumerate(variables) if not is_valid_expression(each))
+        entry.say(
+            "variables invalid expression syntax",
+            "invalid-expression",
+            span_of_value(variables, wrong),
+            hint=advice(variables[wrong]),
+        )
     refs = value.get("refs")
     if refs is not None and not _are_refs(refs):
         entry.wrong(value, "refs", _REFS_TEXT)

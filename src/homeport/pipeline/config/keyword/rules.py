@@ -9,7 +9,7 @@ from homeport.errors import Span, UsageError
 from homeport.pipeline.config.duration import WEEK, parse_duration, within
 from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.keyword.clauses import parse_changes, parse_exists
-from homeport.pipeline.config.keyword.expression import is_valid_expression
+from homeport.pipeline.config.keyword.expression import advice, is_valid_expression
 from homeport.pipeline.config.keyword.needs import parse_rule_needs
 from homeport.pipeline.config.keyword.variables import parse_plain_variables
 from homeport.pipeline.config.keyword.workflow_cancel import parse_auto_cancel
@@ -119,7 +119,12 @@ def _rule(
     start_in = _start_in(value, entry, delayed=when == "delayed")
     if_ = value.get("if")
     if if_ is not None and not is_valid_expression(if_):
-        entry.say("if invalid expression syntax", "invalid-expression", span_of_value(value, "if"))
+        entry.say(
+            "if invalid expression syntax",
+            "invalid-expression",
+            span_of_value(value, "if"),
+            hint=advice(if_),
+        )
         if_ = None
     allow_failure = entry.boolean(value, "allow_failure")
     interruptible = entry.boolean(value, "interruptible")
