@@ -2,6 +2,9 @@
 
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 STDLIB = frozenset(sys.stdlib_module_names)
 ALLOWED = {
@@ -46,3 +49,29 @@ def test_version_imports_argparse_and_the_commands_parsers_alone() -> None:
 def test_version_imports_little_of_the_standard_library() -> None:
     heavy = {"asyncio", "dataclasses", "inspect", "json", "logging", "subprocess", "typing"}
     assert not imported("--version") & heavy
+
+
+def test_a_plain_job_is_listed_without_what_it_does_not_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    (tmp_path / ".gitlab-ci.yml").write_text("job: {script: echo hi}\n")
+    rest = {
+        "conditions.clauses",
+        "conditions.parser",
+        "config.keyword.rules",
+        "document.header",
+        "execute.api",
+        "facts.merge_request",
+        "facts.variable_files",
+        "include.expand",
+        "include.opening",
+        "plan.plan",
+        "report.console",
+    }
+    found = imported("list", "-C", str(tmp_path))
+    assert "homeport.pipeline.evaluate.evaluate" in found
+    assert not {f"homeport.pipeline.{name}" for name in rest} & found
+    assert not {"homeport.engine", "homeport.settings.layers", "json", "re2", "tomllib"} & found
