@@ -6,6 +6,7 @@ every part of `only` holds and no part of `except` does.
 
 from collections.abc import Iterator, Mapping
 
+from homeport.pipeline.evaluate.rules import check_placed
 from homeport.pipeline.model.config import Changes, Policy, Rule
 from homeport.pipeline.model.pipeline import Check, Decision, Verdict
 from homeport.pipeline.model.trigger import Facts, Source, Trigger
@@ -115,13 +116,11 @@ def _any(
     variables: Mapping[str, str],
     facts: Facts,
 ) -> Check:
-    from homeport.pipeline.conditions.clauses import check_rule
-
     result: bool | None = False
     values: dict[str, str | None] = {}
     note = None
     for rule in rules:
-        matched, found = check_rule(rule, variables, facts)
+        matched, found = check_placed(rule, variables, facts, policy.span)
         for check in found:
             values.update(check.values)
             note = note or check.note

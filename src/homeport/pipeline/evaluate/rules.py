@@ -6,7 +6,9 @@ Source: GitLab's CI/CD YAML reference, `rules` and `workflow:rules`.
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from homeport.errors import Span, UsageError
 from homeport.pipeline.model.config import Rule, When
 from homeport.pipeline.model.pipeline import Check, Decision, Verdict
 from homeport.pipeline.model.trigger import Facts
@@ -72,11 +74,9 @@ def _reads(rules: Sequence[Rule]) -> tuple[str, ...] | None:
 def _decide(
     rules: tuple[Rule, ...], variables: Mapping[str, str], default: When, facts: Facts
 ) -> Outcome:
-    from homeport.pipeline.conditions.clauses import check_rule
-
     checks: list[Check] = []
     for number, rule in enumerate(rules, 1):
-        matched, found = check_rule(rule, variables, facts)
+        matched, found = check_placed(rule, variables, facts, rule.span)
         checks.extend(found)
         if matched is None:
             notes = [check.note for check in found if check.result is None and check.note]
@@ -95,6 +95,19 @@ def _decide(
     reason = "no rule matched" if rules else "its list of rules is empty"
     decision = Decision(verdict=Verdict.OUT, reason=reason, checks=tuple(checks))
     return Outcome(decision=decision)
+
+
+def check_placed(
+    rule: Rule, variables: Mapping[str, str], facts: Facts, span: Span | None
+) -> tuple[bool | None, tuple[Check, ...]]:
+    """`check_rule`; what it refuses, such as an enormous pattern, is shown at `span`."""
+    from homeport.pipeline.conditions.clauses import check_rule
+
+    try:
+        return check_rule(rule, variables, facts)
+    except UsageError as error:
+        placed = [replace(each, span=each.span or span) for each in error.problems]
+        raise UsageError(placed) from None
 
 
 def _matched(number: int, rule: Rule, default: When, checks: tuple[Check, ...]) -> Outcome:

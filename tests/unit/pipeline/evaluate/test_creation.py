@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from homeport.errors import UsageError
 from homeport.pipeline.config.compose import compose
 from homeport.pipeline.document.load import load
 from homeport.pipeline.evaluate.evaluate import evaluate
@@ -188,3 +189,15 @@ def test_regular_expressions_over_paths(rule: str, verdict: str) -> None:
     config = compose(load(text.encode(), ".gitlab-ci.yml").content)
     pipeline = evaluate(config, Trigger(root="/r", branch="main"), Tree())
     assert [job.decision.verdict for job in (*pipeline.jobs, *pipeline.excluded)] == [verdict]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "place"),
+    [("rules: [{exists: ['%s']}]", ":1:24"), ("only: {changes: ['%s']}", ":1:23")],
+)
+def test_an_enormous_pattern_is_shown_where_it_stands(conditions: str, place: str) -> None:
+    text = f"{{x: {{script: e, {conditions % ('{a,b}' * 12)}}}}}"
+    config = compose(load(text.encode(), "ci.yml").content)
+    with pytest.raises(UsageError, match="alternatives") as raised:
+        evaluate(config, Trigger(root="/r", branch="main"), Tree())
+    assert [str(problem.span) for problem in raised.value.problems] == [f"ci.yml{place}"]

@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from homeport.pipeline.config.entry import Entry
-from homeport.pipeline.config.ruby import ruby_string
+from homeport.pipeline.config.ruby import is_blank, ruby_string
 from homeport.pipeline.config.shapes import flatten, is_integer
 from homeport.pipeline.config.status import YES, Keyword
 from homeport.pipeline.model.config import Parallel
@@ -82,7 +82,9 @@ def _variables(value: Any, entry: Entry) -> Mapping[str, tuple[str, ...]] | None
         entry.config("requires at least 1 items", "blank")
         return None
     values = [item for found in value.values() for item in _flatten_once(found)]
-    if not all(isinstance(item, str) or is_integer(item) for item in (*value, *values)):
+    if any(map(is_blank, value.values())) or not all(
+        isinstance(item, str) or is_integer(item) for item in (*value, *values)
+    ):
         text = "should be a hash of key value pairs, value can be an array"
         entry.config(text, "wrong-type")
         return None
