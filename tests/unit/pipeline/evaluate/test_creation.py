@@ -193,7 +193,7 @@ def test_regular_expressions_over_paths(rule: str, verdict: str) -> None:
 
 @pytest.mark.parametrize(
     ("conditions", "place"),
-    [("rules: [{exists: ['%s']}]", ":1:24"), ("only: {changes: ['%s']}", ":1:23")],
+    [("rules: [{exists: ['%s']}]", ":1:26"), ("only: {changes: ['%s']}", ":1:23")],
 )
 def test_an_enormous_pattern_is_shown_where_it_stands(conditions: str, place: str) -> None:
     text = f"{{x: {{script: e, {conditions % ('{a,b}' * 12)}}}}}"
