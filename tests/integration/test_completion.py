@@ -21,6 +21,7 @@ matrix:
 "ünï code": {script: x}
 "a:b:c": {script: x}
 build: {script: x}
+tagged: {script: x, only: [tags]}
 """
 OTHER = "elsewhere: {script: x}\n"
 # `show` prints the words that a completed line has become.
@@ -55,6 +56,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("run it\t", "<run><it's $odd>"),
         ("run 'it\t", "<run><it's $odd>"),
         ('run "it\t', "<run><it's $odd>"),
+        ("explain tag\t", "<explain><tagged>"),
+        ("run tag\t", "<run><tag>"),
         ("run ün\t", "<run><ünï code>"),
         ("run a:b\t", "<run><a:b:c>"),
         ("run build a\t", "<run><build><a:b:c>"),

@@ -1,6 +1,8 @@
 _homeport_jobs() {
   local typed=$1 quote= names name i
   local -a where=()
+  # A job that is left out cannot run, but why it is out can be explained.
+  [[ ${COMP_WORDS[1]} == explain ]] && where+=(--all)
   for ((i = 1; i + 1 < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
       -C | --directory | -f | --file)

@@ -11,8 +11,9 @@ EXAMPLES = """\
 
 _ZSH = r"""
 _homeport_jobs() {
-  local -a names
-  names=(${(f)"$(homeport list --names 2>/dev/null </dev/null)"})
+  local -a names where
+  [[ $words[1] == explain ]] && where=(--all)
+  names=(${(f)"$(homeport list --names $where 2>/dev/null </dev/null)"})
   compadd -a names
 }
 """
@@ -39,7 +40,9 @@ def main(args: argparse.Namespace) -> int:
 
     bash = Path(__file__).with_name("completion.bash").read_text()
     preamble = {"bash": bash, "zsh": _ZSH}.get(args.shell, "")
-    print(shtab.complete(build_parser(), shell=args.shell, preamble=preamble))
+    script = shtab.complete(build_parser(), shell=args.shell, preamble=preamble)
+    # shtab's "any number" is one for zsh (zshcompsys, _arguments).
+    print(script.replace('"(*)::a job', '"*:a job') if args.shell == "zsh" else script)
     if args.shell == "bash":
         # In place of shtab's own: a file where nothing else is known, and words with colons.
         print("complete -o bashdefault -o default -F _homeport homeport")

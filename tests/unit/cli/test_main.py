@@ -68,6 +68,12 @@ def test_completion_completes_job_names(shell: str) -> None:
     assert "--fail-on-blocked" in done.stdout
 
 
+def test_zsh_completes_more_than_one_job() -> None:
+    script = homeport("completion", "zsh").stdout
+    assert script.count(":_homeport_jobs") == 2
+    assert '"*:a job, a parallel group or a glob' in script
+
+
 def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
     read, write = os.pipe()
     os.close(read)
