@@ -129,7 +129,7 @@ def _when(when: When, *, named: bool) -> When:
     """A job asked for by name runs: it is played, not delayed, and needs no failure first."""
     if not named or when in (When.MANUAL, When.ALWAYS):
         return when
-    return When.ON_SUCCESS
+    return When.ALWAYS if when is When.ON_FAILURE else When.ON_SUCCESS
 
 
 def _produces(artifacts: Artifacts | None) -> bool:

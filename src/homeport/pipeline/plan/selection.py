@@ -6,13 +6,15 @@ from fnmatch import fnmatchcase
 from msgspec import Struct
 
 from homeport.errors import MissingError, Problem, UsageError
+from homeport.pipeline.model.config import When
 from homeport.pipeline.model.pipeline import Pipeline, PipelineJob, Verdict
 
 SHOWN_JOBS = 8
 
 
 class Selected(Struct, frozen=True, kw_only=True):
-    """`jobs` in pipeline order; `named` are those that the person asked for by name."""
+    """`jobs` in pipeline order; `named` are those that the person asked for by name, with the
+    manual jobs that these need."""
 
     jobs: tuple[PipelineJob, ...]
     named: frozenset[str]
@@ -49,7 +51,8 @@ def select_jobs(pipeline: Pipeline, patterns: Sequence[str], *, needs: bool) -> 
         raise UsageError(problems)
     wanted = _closure(pipeline, named) if needs else set(named)
     jobs = tuple(job for job in pipeline.jobs if job.name in wanted)
-    return Selected(jobs=jobs, named=frozenset(named))
+    started = (*named, *_needed_manual(pipeline, named)) if needs else named
+    return Selected(jobs=jobs, named=frozenset(started))
 
 
 def select_all(pipeline: Pipeline) -> Selected:
@@ -114,6 +117,20 @@ def _left_out(job: PipelineJob) -> Problem:
         span=job.decision.span or job.job.span,
         hint=f"homeport explain {quote(job.name)} shows each condition with its values",
     )
+
+
+def _needed_manual(pipeline: Pipeline, named: Iterable[str]) -> list[str]:
+    """The manual jobs that the named jobs need by `needs`, directly or through others. Those that
+    are only of an earlier stage are not asked for."""
+    by_name = {job.name: job for job in pipeline.jobs}
+    queue = list(named)
+    seen = set(queue)
+    for name in queue:
+        found = [need.job for need in by_name[name].needs or () if need.job in by_name]
+        fresh = [other for other in found if other not in seen]
+        seen.update(fresh)
+        queue.extend(fresh)
+    return [name for name in queue if by_name[name].when is When.MANUAL]
 
 
 def _closure(pipeline: Pipeline, named: Iterable[str]) -> set[str]:
