@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,14 +16,17 @@ from homeport.pipeline.conditions.globs import MAX_ALTERNATIVES, ruby_fnmatch
 from homeport.pipeline.config.compose import compose
 from homeport.pipeline.document.limits import Limits
 from homeport.pipeline.document.load import load
+from homeport.pipeline.document.reference import resolve_references
 from homeport.pipeline.evaluate.evaluate import evaluate
 from homeport.pipeline.execute.dotenv import DotenvError, parse_dotenv
 from homeport.pipeline.include.api import IncludeContext
 from homeport.pipeline.include.expand import expand_includes
 from homeport.pipeline.model.config import Exists, Rule
+from homeport.pipeline.model.document import Map, Reference, Seq
 from homeport.settings.load import load_settings
 
 DATA = dict[str, Any]
+START = SimpleNamespace(name="x.yml", line=0, column=0)
 
 
 def job(**keywords: Any) -> DATA:
@@ -157,6 +161,40 @@ def test_alternatives() -> None:
     assert not ruby_fnmatch(f"{{{',' * (MAX_ALTERNATIVES - 1)}}}", "x")
     with pytest.raises(UsageError, match="more than 1000 alternatives"):
         ruby_fnmatch(f"{{{',' * MAX_ALTERNATIVES}}}", "x")
+
+
+@pytest.mark.parametrize(
+    ("values", "keys", "fits"),
+    [
+        (999_997, 1, True),
+        (999_998, 1, False),
+        (99_997, 40, True),
+        (99_998, 40, False),
+    ],
+)
+def test_references(values: int, keys: int, fits: bool) -> None:
+    """A list in a list in a mapping: three values beside those that the list holds."""
+    content = Map({".a": Map({"b": Seq(["x"] * values)})})
+    for number in range(keys):
+        path = Seq([".a", "b"])
+        content[f"j{number}"] = Map({"c": Seq([Reference(path, START)])})
+    if fits:
+        resolve_references(content)
+    else:
+        with pytest.raises(UsageError, match="too big"):
+            resolve_references(content)
+
+
+@pytest.mark.parametrize(("levels", "fits"), [(99, True), (100, False)])
+def test_levels_of_references(levels: int, fits: bool) -> None:
+    text = "a0: [x]\n" + "".join(
+        f"a{each}: [!reference [a{each - 1}]]\n" for each in range(1, levels + 1)
+    )
+    if fits:
+        resolve_references(load(text.encode(), "x.yml").content)
+    else:
+        with pytest.raises(UsageError, match="too big"):
+            resolve_references(load(text.encode(), "x.yml").content)
 
 
 @pytest.mark.parametrize(
