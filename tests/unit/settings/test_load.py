@@ -193,10 +193,7 @@ WRONG = {
     ),
     "an unknown word in a list": (
         'pull_policy = ["never", "sometimes"]',
-        [
-            "homeport.toml:1:1: pull_policy[1]: "
-            "'sometimes' is none of always, if-not-present, never"
-        ],
+        ["homeport.toml:1:1: pull_policy[1]: 'sometimes' is none of always, if-not-present, never"],
     ),
     "an unknown executor of a tag": (
         '[tags]\nmac = "ssh"',
