@@ -1,14 +1,17 @@
 """The documentation names what exists, and its links lead somewhere."""
 
 import argparse
+import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from homeport.cli.main import build_parser
+from homeport.cli.main import build_parser, main
 from homeport.errors import ExitCode
 from homeport.pipeline.config.keywords import JOB_ORDER
+from homeport.pipeline.model import event
 from homeport.pipeline.model.trigger import Commit, Source, Trigger
 from homeport.pipeline.variables.predefined import job_variables, pipeline_variables
 from homeport.settings.keys import ENVIRONMENT, KEYS
@@ -140,3 +143,41 @@ def test_the_predefined_variables_page_names_every_variable() -> None:
     }
     text = (ROOT / "docs/reference/predefined-variables.md").read_text()
     assert sorted(name for name in found if f"`{name}`" not in text) == []
+
+
+def test_the_json_page_has_every_event_with_its_keys() -> None:
+    text = (ROOT / "docs/reference/json.md").read_text()
+    rows = dict(re.findall(r"^\| `([a-z]+_[a-z]+)` \| (.*) \|$", text, re.MULTILINE))
+    events = {kind.__struct_config__.tag: kind for kind in event.Event.__subclasses__()}
+    assert set(rows) == set(events)
+    for name, kind in events.items():
+        keys = [key for key in kind.__struct_fields__ if key != "time"]
+        assert [key for key in keys if f"`{key}`" not in rows[name]] == [], name
+
+
+@pytest.mark.parametrize("command", ["list", "explain"])
+def test_the_json_page_has_the_keys_of_results(
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = (ROOT / "docs/reference/json.md").read_text()
+    subprocess.run(["git", "init", "-q", "-b", "main", str(tmp_path)], check=True)
+    (tmp_path / ".gitlab-ci.yml").write_text(
+        "include: {project: a/b, file: c.yml}\n"
+        "job: {script: x, rules: [{if: $A}, {when: always}]}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    main([command, "--json", "--offline", *(["job"] if command == "explain" else [])])
+    printed = json.loads(capsys.readouterr().out)
+    assert [key for key in sorted(_keys(printed)) if f"`{key}`" not in text] == []
+
+
+def _keys(value: object) -> set[str]:
+    """The keys of all objects in `value`, but for names of variables."""
+    if isinstance(value, list):
+        return set().union(*map(_keys, value))
+    if not isinstance(value, dict):
+        return set()
+    return set(value).union(*(_keys(item) for key, item in value.items() if key != "values"))

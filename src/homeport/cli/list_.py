@@ -30,8 +30,9 @@ def add_command(commands: Commands) -> None:
     parser.add_argument(
         "-a", "--all", action="store_true", help="also the jobs left out, and the reason"
     )
-    parser.add_argument("--names", action="store_true", help="print job names alone, one a line")
-    add_json_option(parser, "the jobs")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--names", action="store_true", help="print job names alone, one a line")
+    add_json_option(form, "the jobs")
     add_source_options(parser)
 
 

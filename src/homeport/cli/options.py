@@ -108,7 +108,7 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
     add_simulation_options(parser)
 
 
-def add_json_option(parser: argparse.ArgumentParser, what: str) -> None:
+def add_json_option(parser: "argparse._ActionsContainer", what: str) -> None:
     parser.add_argument("--json", action="store_true", help=f"print {what} as JSON")
 
 

@@ -42,6 +42,7 @@ def test_version() -> None:
         ("list", "--variable", "1BAD=x"),
         ("list", "--variable", "novalue"),
         ("list", "--variable", "é=1"),
+        ("list", "--names", "--json"),
         ("list", "-C", "/no/such/folder"),
         ("explain",),
     ],
