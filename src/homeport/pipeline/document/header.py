@@ -103,7 +103,7 @@ def _check_input(place: str, rule: Mapping[Any, Any]) -> Iterator[str]:
         yield f"{place} input description must be an alphanumeric string"
     if regex is not None and not isinstance(regex, str):
         yield f"{place} input regex should be a string"
-    if kind is not None and kind not in TYPES:
+    if kind is not None and not (isinstance(kind, str) and kind in TYPES):
         yield f"{place} input type unknown value: {_word(kind)}"
     yield from _check_options(place, rule.get("options"))
     yield from _unknown_keys(place, rule, _INPUT_KEYS)

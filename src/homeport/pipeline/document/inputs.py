@@ -96,7 +96,8 @@ def _holds(condition: Any, inputs: Mapping[str, Any]) -> bool:
 def _type_of(spec: Any) -> Any:
     if spec is None:
         return "string"
-    return spec.get("type", "string") if isinstance(spec, dict) else None
+    kind = spec.get("type", "string") if isinstance(spec, dict) else None
+    return kind if isinstance(kind, str) else None
 
 
 def _check_input(rule: Mapping[Any, Any], value: Any) -> list[str]:

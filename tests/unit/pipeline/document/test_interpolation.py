@@ -81,6 +81,8 @@ UNKNOWN_TYPE = "unknown input specification for `a` (valid types: array, boolean
          "header:spec:inputs:a config contains unknown keys: typo"),
         ("spec:\nother: 1", "header config contains unknown keys: other"),
         ("spec: {inputs: {a: 1}}", UNKNOWN_TYPE),
+        ("spec: {inputs: {a: {type: [x]}}}",
+         'header:spec:inputs:a input type unknown value: ["x"]'),
     ],
 )  # fmt: skip
 def test_headers_that_are_refused(header: str, message: str) -> None:
