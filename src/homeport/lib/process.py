@@ -210,10 +210,19 @@ class ProcessTree:
         try:
             os.killpg(self._process.pid, 0)
         except ProcessLookupError:
-            return bool(self._strays())
+            return self._stray_lives()
         except PermissionError:
             return False  # only processes of another user are left
-        return self._group_lives() or bool(self._strays())
+        return self._group_lives() or self._stray_lives()
+
+    def _stray_lives(self) -> bool:
+        """Looks twice: a process that becomes another program shows no environment meanwhile."""
+        if not self._hunting or self._mark is None:
+            return False
+        if self._strays():
+            return True
+        time.sleep(_TICK)
+        return bool(self._strays())
 
     def _group_lives(self) -> bool:
         """Whether a process of the group is more than a zombie that nobody has reaped yet."""
