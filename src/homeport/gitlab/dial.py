@@ -17,6 +17,7 @@ from homeport.gitlab.proxy import Proxy
 
 CONNECT_TIMEOUT = 5.0
 """Seconds to reach one address of a server, at most."""
+_MOMENT = 0.05
 
 
 class Deadline:
@@ -37,6 +38,12 @@ class Deadline:
             self.missed = True
             raise TimeoutError
         return left
+
+    @property
+    def over(self) -> bool:
+        """Whether the time is up, as far as a clock can tell: a socket's own limit, which is what
+        was left when it was set, may end a moment before."""
+        return self.missed or time.monotonic() > self._end - _MOMENT
 
     @contextmanager
     def enforced(self, sock: socket.socket) -> Iterator[None]:

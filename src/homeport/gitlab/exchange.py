@@ -127,9 +127,9 @@ def _in_words(size: int) -> str:
 def _unreachable(outgoing: Outgoing, error: Exception, deadline: Deadline) -> MissingError:
     url, proxy = outgoing.url, outgoing.proxy
     through = f" through the proxy {proxy.host}:{proxy.port}" if proxy else ""
-    if deadline.missed or isinstance(error, TimeoutError):
+    if deadline.over or isinstance(error, TimeoutError):
         reason = f"no answer within {deadline.seconds:g} seconds"
-        if not deadline.missed:
+        if not deadline.over:
             reason = "no answer in time"
         code, hint = "timeout", _ask_network(url, proxy)
     elif isinstance(error, ssl.SSLCertVerificationError):
