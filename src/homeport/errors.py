@@ -90,9 +90,3 @@ class MissingError(HomeportError):
     """The environment lacks something: exit 3, with the remedy in the hint."""
 
     exit_code = ExitCode.ENVIRONMENT
-
-
-class InterruptedRunError(HomeportError):
-    """The user stopped the command: exit 130."""
-
-    exit_code = ExitCode.INTERRUPTED

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
+from homeport.lib.regexp import InvalidPatternError, compile_pattern
+
 _ONLY_RUBY = {r"\Z": r"\z", r"\h": "[0-9a-fA-F]", r"\H": "[^0-9a-fA-F]"}
 _ESCAPE = r"(?s)\\."
 
@@ -29,15 +31,11 @@ def any_path_matches(text: str, paths: Iterable[str]) -> bool | None:
 
 @lru_cache(maxsize=256)
 def _compile(text: str) -> Any:
-    import re2
-
-    options = re2.Options()
-    options.log_errors = False
     # In Ruby `^` and `$` are about lines.
     source = "(?m)" + re.sub(_ESCAPE, lambda found: _ONLY_RUBY.get(found[0], found[0]), text)
     try:
-        return re2.compile(source.encode("utf-8", "surrogatepass"), options)
-    except re2.error:
+        return compile_pattern(source.encode("utf-8", "surrogatepass"))
+    except InvalidPatternError:
         return None
 
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from homeport.errors import UsageError
+from homeport.lib.regexp import InvalidPatternError, compile_pattern
 
 INVALID = "Invalid regular expression!"
 
@@ -70,19 +71,7 @@ def _search_literal(literal: re.Match[str], text: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _compile(source: str) -> "re.Pattern[bytes]":
-    import re2
-
-    options = re2.Options()
-    options.log_errors = False
     try:
-        compiled: re.Pattern[bytes] = re2.compile(source.encode("utf-8", "surrogatepass"), options)
-    except re2.error as error:
-        raise PatternError.of(
-            INVALID, code="invalid-pattern", hint=f"RE2 says: {_words(error)}"
-        ) from error
-    return compiled
-
-
-def _words(error: Exception) -> str:
-    reason = error.args[0] if error.args else ""
-    return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+        return compile_pattern(source.encode("utf-8", "surrogatepass"))
+    except InvalidPatternError as error:
+        raise PatternError.of(INVALID, code="invalid-pattern", hint=f"RE2 says: {error}") from error

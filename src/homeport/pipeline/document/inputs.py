@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from homeport.errors import Span
+from homeport.lib.regexp import InvalidPatternError, compile_pattern
 from homeport.pipeline.conditions.expression import ExpressionError, is_true, parse
 from homeport.pipeline.document.ruby import inspect_value
 from homeport.pipeline.model.document import span_of_key
@@ -142,13 +143,9 @@ def _check_regex(regex: Any, value: Any, kind: str, origin: str) -> list[str]:
         return ["RegEx validation can only be used with string inputs"]
     if not isinstance(value, str):
         return []
-    import re2
-
-    options = re2.Options()
-    options.log_errors = False
     try:
-        matches = re2.compile(str(regex), options).search(value)
-    except re2.error:
+        matches = compile_pattern(str(regex)).search(value)
+    except InvalidPatternError:
         return ["invalid regular expression"]
     return [] if matches else [f"{origin} value does not match required RegEx pattern"]
 

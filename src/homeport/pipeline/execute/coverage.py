@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from homeport.lib.regexp import InvalidPatternError, compile_pattern
+
 _BLOCK = 64 * 1024
 _MAX_LINE = 1024 * 1024
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
@@ -16,13 +18,9 @@ _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 
 def find_coverage(expression: str, log: Path) -> str | None:
     """The figure as printed, such as `98.2`; None without one, or if the expression is bad."""
-    import re2
-
-    options = re2.Options()
-    options.log_errors = False
     try:
-        pattern = re2.compile(expression.encode("utf-8", "surrogateescape"), options)
-    except re2.error:
+        pattern = compile_pattern(expression.encode("utf-8", "surrogateescape"))
+    except InvalidPatternError:
         return None
     for line in _backwards(log):
         last = None

@@ -5,6 +5,7 @@ Source: GitLab's CI/CD YAML reference, `job:inputs`.
 
 from typing import Any
 
+from homeport.lib.regexp import InvalidPatternError, compile_pattern
 from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.ruby import ruby_string
 from homeport.pipeline.config.shapes import is_integer
@@ -84,10 +85,7 @@ def _is_of(value: Any, kind: str) -> bool:
 
 
 def _matches(regex: str, text: str) -> bool:
-    # RE2, as GitLab uses, and only for the few files that have such inputs.
-    import re2
-
     try:
-        return re2.search(regex, text) is not None
-    except re2.error:
+        return compile_pattern(regex).search(text) is not None
+    except InvalidPatternError:
         return False
