@@ -1,11 +1,11 @@
 """Bad input: one clear error, exit 2, nothing written, no traceback."""
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from testbed.runs import homeport
 
 CASES = {
     # name: (content of .gitlab-ci.yml, words of the error)
@@ -62,20 +62,6 @@ def commit(path: Path) -> None:
     identity = ["-c", "user.name=n", "-c", "user.email=e@x.org"]
     subprocess.run(["git", "add", "-A"], cwd=path, check=True)
     subprocess.run(["git", *identity, "commit", "-qm", "c", "--allow-empty"], cwd=path, check=True)
-
-
-def homeport(*args: str, cwd: Path, home: Path) -> subprocess.CompletedProcess[str]:
-    env = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8"}
-    return subprocess.run(
-        [sys.executable, "-m", "homeport", *args],
-        cwd=cwd,
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
-        stdin=subprocess.DEVNULL,
-    )
 
 
 def assert_one_error(done: subprocess.CompletedProcess[str], words: str, home: Path) -> None:

@@ -8,11 +8,12 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from testbed.runs import homeport
 
 PIPELINES = Path(
     os.environ.get("HOMEPORT_REAL_PIPELINES", Path(__file__).parents[3] / "shared" / "pipelines")
@@ -43,21 +44,6 @@ def checkout(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return path
 
 
-def homeport(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    home = cwd.parent / "home"
-    home.mkdir(exist_ok=True)
-    return subprocess.run(
-        [sys.executable, "-m", "homeport", *args],
-        cwd=cwd,
-        env={"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        stdin=subprocess.DEVNULL,
-    )
-
-
 def test_every_pipeline_at_hand_is_expected() -> None:
     assert sorted(path.name for path in PIPELINES.iterdir() if path.is_dir()) == sorted(EXPECTED)
 
@@ -65,7 +51,7 @@ def test_every_pipeline_at_hand_is_expected() -> None:
 @pytest.mark.parametrize("checkout", EXPECTED, indirect=True)
 def test_list(checkout: Path) -> None:
     expected = EXPECTED[checkout.name]
-    done = homeport("list", "--json", cwd=checkout)
+    done = homeport("list", "--json", cwd=checkout, home=checkout.parent / "home")
     assert done.returncode == expected["exit"], done.stderr
     listed = json.loads(done.stdout)
     assert len(listed["jobs"]) == expected["jobs"]
@@ -79,23 +65,23 @@ def test_list(checkout: Path) -> None:
 @pytest.mark.parametrize("checkout", EXPECTED, indirect=True)
 def test_lint(checkout: Path) -> None:
     expected = EXPECTED[checkout.name]
-    done = homeport("lint", cwd=checkout)
+    done = homeport("lint", cwd=checkout, home=checkout.parent / "home")
     assert done.returncode == expected["exit"], done.stderr
     assert " error: " not in done.stderr
-    strict = homeport("lint", "--strict", cwd=checkout)
+    strict = homeport("lint", "--strict", cwd=checkout, home=checkout.parent / "home")
     assert strict.returncode == (2 if expected["missing"] else 0)
 
 
 @pytest.mark.parametrize("checkout", EXPECTED, indirect=True)
 def test_render_is_a_configuration_of_the_same_jobs(checkout: Path) -> None:
     expected = EXPECTED[checkout.name]
-    rendered = homeport("render", cwd=checkout)
+    rendered = homeport("render", cwd=checkout, home=checkout.parent / "home")
     assert rendered.returncode == expected["exit"], rendered.stderr
     if expected["missing"]:
         return
-    before = homeport("list", "--all", "--json", cwd=checkout)
+    before = homeport("list", "--all", "--json", cwd=checkout, home=checkout.parent / "home")
     (checkout / ".gitlab-ci.yml").write_text(rendered.stdout)
-    after = homeport("list", "--all", "--json", cwd=checkout)
+    after = homeport("list", "--all", "--json", cwd=checkout, home=checkout.parent / "home")
     assert after.returncode == 0, after.stderr
     names = [[job["name"] for job in json.loads(done.stdout)["jobs"]] for done in (before, after)]
     assert names[0] == names[1]
@@ -155,7 +141,9 @@ def test_run(checkout: Path) -> None:
         (checkout / name).parent.mkdir(parents=True, exist_ok=True)
         (checkout / name).write_text(content)
         (checkout / name).chmod(0o755)
-    done = homeport("run", *args, "--executor", "shell", "--json", cwd=checkout)
+    done = homeport(
+        "run", *args, "--executor", "shell", "--json", cwd=checkout, home=checkout.parent / "home"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     events = [json.loads(line) for line in done.stdout.splitlines()]
     finished = {

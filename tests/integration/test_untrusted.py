@@ -1,11 +1,11 @@
 """A repository that nobody trusts: looking at it runs nothing, and it grants itself nothing."""
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from testbed.runs import homeport
 
 LOOKING = [
     ["list"],
@@ -84,7 +84,7 @@ def repository(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("args", LOOKING, ids=" ".join)
 def test_looking_runs_nothing(args: list[str], repository: Path) -> None:
-    done = homeport(args, repository)
+    done = homeport(*args, cwd=repository, home=repository.parent / "home")
     assert done.returncode == 0, done.stderr
     assert not (repository.parent / "canary").exists()
 
@@ -104,23 +104,8 @@ GRANTS = [
 @pytest.mark.parametrize("command", ["run", "list"])
 def test_it_cannot_grant_itself_anything(grant: str, command: str, repository: Path) -> None:
     (repository / "homeport.toml").write_text(grant)
-    done = homeport([command], repository)
+    done = homeport(command, cwd=repository, home=repository.parent / "home")
     assert done.returncode == 2
     assert "homeport.toml:" in done.stderr
     assert "cannot set" in done.stderr
     assert done.stdout == ""
-
-
-def homeport(args: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
-    home = cwd.parent / "home"
-    home.mkdir(exist_ok=True)
-    return subprocess.run(
-        [sys.executable, "-m", "homeport", *args],
-        cwd=cwd,
-        env={"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        stdin=subprocess.DEVNULL,
-    )

@@ -15,6 +15,21 @@ from homeport.engine.docker import connect
 LIMIT = 60.0
 
 
+def homeport(*args: str, cwd: Path, home: Path) -> "subprocess.CompletedProcess[str]":
+    """One command, to its end, with a home of its own and nothing to read."""
+    home.mkdir(exist_ok=True)
+    return subprocess.run(
+        [sys.executable, "-m", "homeport", *args],
+        cwd=cwd,
+        env={"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        stdin=subprocess.DEVNULL,
+    )
+
+
 class Done:
     """A run that is over; `events` are those of `--json`."""
 

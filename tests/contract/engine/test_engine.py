@@ -60,14 +60,14 @@ def run(engine: Engine, container: str, script: str) -> tuple[int, str]:
 def tar(**files: str) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
-        folder = tarfile.TarInfo("work")
+        folder = tarfile.TarInfo("place")
         folder.type, folder.mode = tarfile.DIRTYPE, 0o777
         archive.addfile(folder)
         for name, content in files.items():
-            entry = tarfile.TarInfo(f"work/{name}")
+            entry = tarfile.TarInfo(f"place/{name}")
             entry.size, entry.mode = len(content), 0o666
             archive.addfile(entry, io.BytesIO(content.encode()))
-        link = tarfile.TarInfo("work/link")
+        link = tarfile.TarInfo("place/link")
         link.type, link.linkname = tarfile.SYMTYPE, "a"
         archive.addfile(link)
     return out.getvalue()
@@ -118,7 +118,7 @@ def test_same_container_runs_again_with_its_files(engine: Engine, make: Callable
     container = make()
     engine.put_archive(container, "/", [tar(a="kept\n")])
     assert run(engine, container, "exit 3\n") == (3, "")
-    assert run(engine, container, "cat /work/a\n") == (0, "kept\n")
+    assert run(engine, container, "cat /place/a\n") == (0, "kept\n")
 
 
 def test_long_input_is_not_stuck(engine: Engine, make: Callable[..., str]) -> None:
@@ -132,14 +132,14 @@ def test_archive_goes_in_and_comes_out(engine: Engine, make: Callable[..., str])
     container = make()
     data = tar(a="first\n", b="second\n")
     engine.put_archive(container, "/", (data[i : i + 1000] for i in range(0, len(data), 1000)))
-    chunks = engine.get_archive(container, "/work")
+    chunks = engine.get_archive(container, "/place")
     assert chunks is not None
     with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
         found = {member.name: member for member in archive}
-        assert set(found) == {"work", "work/a", "work/b", "work/link"}
-        assert archive.extractfile("work/b").read() == b"second\n"  # type: ignore[union-attr]
-        assert found["work/a"].mode & 0o777 == 0o666
-        assert found["work/link"].linkname == "a"
+        assert set(found) == {"place", "place/a", "place/b", "place/link"}
+        assert archive.extractfile("place/b").read() == b"second\n"  # type: ignore[union-attr]
+        assert found["place/a"].mode & 0o777 == 0o666
+        assert found["place/link"].linkname == "a"
 
 
 def test_archive_of_nothing(engine: Engine, make: Callable[..., str]) -> None:
@@ -167,12 +167,12 @@ def test_failure_to_make_an_archive_is_not_the_engines(
 def test_path_info_tells_links_from_folders(engine: Engine, make: Callable[..., str]) -> None:
     container = make()
     engine.put_archive(container, "/", [tar(a="x")])
-    folder, link = (engine.path_info(container, path) for path in ("/work", "/work/link"))
+    folder, link = (engine.path_info(container, path) for path in ("/place", "/place/link"))
     assert folder is not None
     assert (folder.directory, folder.symlink) == (True, False)
     assert link is not None
-    assert (link.directory, link.symlink, link.target) == (False, True, "/work/a")
-    assert engine.path_info(container, "/work/none") is None
+    assert (link.directory, link.symlink, link.target) == (False, True, "/place/a")
+    assert engine.path_info(container, "/place/none") is None
 
 
 def test_environment_and_user_of_a_container_are_those_asked_for(
