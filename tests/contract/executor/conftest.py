@@ -3,6 +3,7 @@
 To add one, write a fixture `<name>_place` and its name among the parameters of `place`.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -17,10 +18,12 @@ from homeport.pipeline.model.config import Image
 
 
 class Place(Struct, frozen=True):
-    """An executor and the image that its jobs need (with a POSIX shell), or None."""
+    """An executor and the image that its jobs need (with a POSIX shell), or None; `run` differs
+    between processes that test on one engine at the same time."""
 
     executor: Executor
     image: Image | None = None
+    run: str = f"run{os.getpid()}"
 
 
 @pytest.fixture
@@ -95,7 +98,7 @@ def open_session(place: Place, snapshot: Snapshot) -> Iterator[OpenSession]:
         files: Mapping[str, str] = {},
     ) -> Session:
         spec = JobSpec(
-            run="run1",
+            run=place.run,
             job=job,
             attempt=1,
             env=env,

@@ -38,7 +38,7 @@ def test_the_workspace_holds_the_snapshot(open_session: OpenSession) -> None:
 
 def test_scripts_start_in_the_project_folder(open_session: OpenSession, place: Place) -> None:
     session = open_session()
-    expected = place.executor.project_dir("run1", "job", 1, "group/name")
+    expected = place.executor.project_dir(place.run, "job", 1, "group/name")
     assert session.project_dir == expected
     assert expected.endswith("/group/name")
     assert output(session, "pwd", "cd /") == f"{expected}\n"
@@ -85,7 +85,7 @@ def test_the_environment_is_the_specs_and_not_the_hosts(
 
 
 def test_file_variables_lie_beside_the_workspace(open_session: OpenSession, place: Place) -> None:
-    folder = place.executor.project_dir("run1", "job", 1, "group/name") + ".tmp"
+    folder = place.executor.project_dir(place.run, "job", 1, "group/name") + ".tmp"
     session = open_session(env={"CERT": f"{folder}/CERT"}, files={"CERT": "line 1\nline 2"})
     assert output(session, 'cat "$CERT"', "ls") == "line 1\nline 2link\nsrc\ntool\nwith space\n"
 
