@@ -56,7 +56,7 @@ clean: ## remove the environment, the demo and all caches of the tools
 .venv/.run: $(SETUP)
 	@tools/prerequisites.sh $(PYTHON)
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(PIP_INSTALL) -e .
+	$(PIP_INSTALL) -e '.[mirror]'
 	@touch $@
 
 .venv/.dev: $(SETUP)

@@ -1,0 +1,48 @@
+"""The error codes of the distribution specification, and the status each goes with."""
+
+from enum import StrEnum
+
+
+class ErrorCode(StrEnum):
+    """distribution-spec, Error Codes; UNAVAILABLE and TIMEOUT are ours, for failing upstreams."""
+
+    BLOB_UNKNOWN = "BLOB_UNKNOWN"
+    BLOB_UPLOAD_INVALID = "BLOB_UPLOAD_INVALID"
+    BLOB_UPLOAD_UNKNOWN = "BLOB_UPLOAD_UNKNOWN"
+    DENIED = "DENIED"
+    DIGEST_INVALID = "DIGEST_INVALID"
+    MANIFEST_BLOB_UNKNOWN = "MANIFEST_BLOB_UNKNOWN"
+    MANIFEST_INVALID = "MANIFEST_INVALID"
+    MANIFEST_UNKNOWN = "MANIFEST_UNKNOWN"
+    NAME_INVALID = "NAME_INVALID"
+    NAME_UNKNOWN = "NAME_UNKNOWN"
+    RANGE_INVALID = "RANGE_INVALID"
+    SIZE_INVALID = "SIZE_INVALID"
+    TIMEOUT = "TIMEOUT"
+    TOOMANYREQUESTS = "TOOMANYREQUESTS"
+    UNAUTHORIZED = "UNAUTHORIZED"
+    UNAVAILABLE = "UNAVAILABLE"
+    UNSUPPORTED = "UNSUPPORTED"
+    UNKNOWN = "UNKNOWN"
+
+
+STATUS = {
+    ErrorCode.BLOB_UNKNOWN: 404,
+    ErrorCode.BLOB_UPLOAD_INVALID: 400,
+    ErrorCode.BLOB_UPLOAD_UNKNOWN: 404,
+    ErrorCode.DENIED: 403,
+    ErrorCode.DIGEST_INVALID: 400,
+    ErrorCode.MANIFEST_BLOB_UNKNOWN: 400,
+    ErrorCode.MANIFEST_INVALID: 400,
+    ErrorCode.MANIFEST_UNKNOWN: 404,
+    ErrorCode.NAME_INVALID: 400,
+    ErrorCode.NAME_UNKNOWN: 404,
+    ErrorCode.RANGE_INVALID: 416,
+    ErrorCode.SIZE_INVALID: 400,
+    ErrorCode.TIMEOUT: 504,
+    ErrorCode.TOOMANYREQUESTS: 429,
+    ErrorCode.UNAUTHORIZED: 401,
+    ErrorCode.UNAVAILABLE: 502,
+    ErrorCode.UNSUPPORTED: 405,
+    ErrorCode.UNKNOWN: 500,
+}
