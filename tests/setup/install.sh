@@ -13,6 +13,9 @@ podman podman
 debootstrap debootstrap
 git git
 skopeo skopeo
+docker-registry docker-registry
+buildah buildah
+ctr containerd
 PROGRAMS
 
 # Debian's busybox and busybox-static hold the same file, one of them without the libraries that
