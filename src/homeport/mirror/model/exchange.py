@@ -17,7 +17,8 @@ Headers = Mapping[str, str]
 class Request(Struct, kw_only=True):
     """One request. Mutable on purpose: `flow` fills in what it finds out, for the audit.
 
-    `path` and `query` are decoded once; `address` is the client's after trusted proxies, `scheme`
+    `query` is decoded once and has the first value of each name; `tags` are all values of its `tag`
+    (end-7b). `address` is the client's after trusted proxies, `scheme`
     and `host` those that the client used (`external_url`, trusted proxies). `body` yields the
     request's content; `length` is its Content-Length, None for chunked. `certificate` is the
     subject of a verified client certificate.
@@ -36,6 +37,7 @@ class Request(Struct, kw_only=True):
     length: int | None = None
     certificate: Mapping[str, Any] | None = None
     id: str = ""
+    tags: tuple[str, ...] = ()
     target: Target | None = None
     principal: Principal = ANONYMOUS
     decision: Decision | None = None
