@@ -198,7 +198,8 @@ class Flow:
         found = self._resolve(request.listener, request.host, endpoint.name, namespace)
         if isinstance(found, Refusal):
             if not found.unknown_upstream:
-                raise RegistryError(ErrorCode.NAME_UNKNOWN, found.message)
+                code = ErrorCode.NAME_INVALID if found.invalid else ErrorCode.NAME_UNKNOWN
+                raise RegistryError(code, found.message)
             request.decision = Deny(rule="upstreams", reason=found.message)
             raise RegistryError(ErrorCode.DENIED, found.message)
         request.target = found

@@ -52,7 +52,9 @@ class Target(Struct, frozen=True, kw_only=True):
 
 
 class Refusal(Struct, frozen=True, kw_only=True):
-    """A name that leads nowhere: `unknown_upstream` is 403 DENIED, else 404 NAME_UNKNOWN."""
+    """A name that leads nowhere: `unknown_upstream` is 403 DENIED, `invalid` 400 NAME_INVALID, else
+    it is 404 NAME_UNKNOWN."""
 
     message: str
     unknown_upstream: bool = False
+    invalid: bool = False
