@@ -2,6 +2,10 @@
 
 A call that returns has happened; `durable=True` also survives a power cut. All raise
 `StoreError` where the store itself fails.
+
+Content that is to be linked is held first, then looked for or committed, then linked: `hold`
+waits while the sweep deletes the bytes of that very digest, and the sweep leaves alone what is
+held. Whoever does it in another order may link what is just being deleted.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -58,11 +62,16 @@ class OpenBlob(Protocol):
 
 
 class Staged(Protocol):
-    """Content that grows by appending and becomes a blob by `commit`. One writer, many readers."""
+    """Content that grows by appending and becomes a blob by `commit`. One writer, many readers.
+
+    After `commit` it can be read until `close`; after `drop` and `quarantine`, reading and
+    appending raise StoreError."""
 
     key: str
-    size: int
-    """Bytes appended so far, those of an earlier process included."""
+
+    @property
+    def size(self) -> int:
+        """Bytes appended so far, those of an earlier process included."""
 
     async def append(self, data: bytes | memoryview) -> None:
         """Hash and write. Raises NoSpaceError; `size` is then as before."""
@@ -98,12 +107,21 @@ class Blobs(Protocol):
     async def open(self, digest: Digest) -> OpenBlob | None: ...
 
     async def stage(self, key: str, *, algorithm: str = "sha256", fresh: bool = False) -> Staged:
-        """Begin, or continue what is there under this key (re-hashing it) unless `fresh`."""
+        """Begin, or continue what is there under this key (re-hashing it) unless `fresh`. Raises
+        ValueError for a key that is not letters, digits and `._:-`, StoreError while it is open."""
 
     async def staged(self) -> Sequence[StagedInfo]: ...
 
-    async def reserve(self, size: int) -> Reservation:
-        """Raises NoSpaceError where quota or disk leave no room."""
+    async def reserve(self, size: int, *, key: str | None = None) -> Reservation:
+        """Raises NoSpaceError where quota or disk leave no room. What is appended to the staged
+        content `key` is taken from it; without a key nothing is, until it is released."""
+
+    async def make_durable(self, digest: Digest) -> bool:
+        """Let a blob that a cache committed survive a power cut, before a mount of it is
+        acknowledged. False where there is none."""
+
+    async def quarantine(self, digest: Digest, reason: str) -> bool:
+        """Set a blob aside whose bytes are wrong (verify). False where there is none."""
 
     async def delete(self, digest: Digest) -> int:
         """Bytes freed; 0 where there was none."""
@@ -140,10 +158,12 @@ class Kind(StrEnum):
     TAG = "tag"
     MANIFEST = "manifest"
     BLOB = "blob"
+    REFERRERS = "referrers"
 
 
 class Change(Struct, frozen=True):
-    """Something that in-memory caches hold may no longer be true. `key` is a tag or digest."""
+    """Something that in-memory caches hold may no longer be true. `key` is a tag or digest; that of
+    a subject for REFERRERS."""
 
     kind: Kind
     repository: Repository
@@ -199,7 +219,8 @@ class Metadata(Protocol):
 
     async def repositories(
         self, *, after: Repository | None, limit: int, upstream: str | None = None
-    ) -> Sequence[Repository]: ...
+    ) -> Sequence[Repository]:
+        """Those that link a manifest, in order."""
 
     async def referrers(self, repository: Repository, subject: Digest) -> Sequence[Descriptor]:
         """Linked manifests with this subject: descriptors with artifact type and annotations."""
@@ -210,7 +231,9 @@ class Metadata(Protocol):
     ) -> None: ...
 
     async def blob(self, repository: Repository, digest: Digest) -> int | None:
-        """The size, if this repository links the blob, or links a manifest that references it."""
+        """The size, if this repository links the blob, or, in a mirrored repository, links a
+        manifest that references it and does not call it non-distributable. The bytes need not be
+        here then. (A pushed manifest proves nothing: its author may name what he cannot read.)"""
 
     async def unlink_blob(self, repository: Repository, digest: Digest) -> bool: ...
 
@@ -218,7 +241,7 @@ class Metadata(Protocol):
         """Repositories that link it (for a mount without `from`)."""
 
     async def missing(self, repository: Repository, digests: Iterable[Digest]) -> Sequence[Digest]:
-        """Those that are linked here neither as a blob nor as a manifest."""
+        """Those that are linked here neither as a blob nor as a manifest. Hold them first."""
 
     # uploads
     async def put_upload(self, upload: UploadRow) -> None: ...
@@ -234,7 +257,11 @@ class Metadata(Protocol):
         """When manifests were last served, written in batches (eviction is by least recent use)."""
 
     async def hold(self, digests: Iterable[Digest], why: Hold, *, until: float) -> None:
-        """Keep blobs and manifests from the sweep; a manifest holds all that it references."""
+        """Keep blobs and manifests from the sweep; a manifest holds all that it references, what
+        comes later included. A longer hold is never shortened."""
+
+    async def unhold(self, digests: Iterable[Digest], why: Hold) -> None:
+        """Let go before the time (a download that failed or is linked by now)."""
 
     async def size_of(self, upstream: str, prefix: str) -> int:
         """Bytes of distinct blobs linked by repositories `prefix` and `prefix/…` of an upstream."""
@@ -249,7 +276,41 @@ class Metadata(Protocol):
         """Blobs and manifests that no repository reaches and nothing holds."""
 
     async def forget(self, digest: Digest, *, now: float) -> bool:
-        """Drop its row if it is still garbage; True means that the blob's bytes may be deleted."""
+        """Drop its row if it is still garbage; True means that the blob's bytes may be deleted.
+        Until `buried` is then called, `hold` of this digest waits, and `forget` says False."""
+
+    async def buried(self, digest: Digest) -> None:
+        """The bytes of what was forgotten are deleted."""
+
+    async def expire_links(self, *, before: float, now: float, limit: int) -> int:
+        """Unlink up to `limit` blobs that were linked before then, that no manifest of the same
+        repository references and that nothing holds; how many."""
+
+    async def lose_blob(self, digest: Digest) -> Sequence[Repository]:
+        """The bytes turned out to be missing or wrong: drop row and links, so that they are fetched
+        or pushed again. The repositories that reached it. Durable."""
+
+    async def lose_manifest(self, digest: Digest) -> Sequence[Repository]:
+        """The same for a manifest, tags included."""
+
+    async def unknown(self, digests: Iterable[Digest]) -> Sequence[Digest]:
+        """Those that have no row as a blob."""
+
+    async def held_blobs(self, *, after: str, limit: int) -> Sequence[tuple[Digest, int]]:
+        """Digests, in order, and sizes of the blobs that should be here."""
+
+    async def held_manifests(self, *, after: str, limit: int) -> Sequence[Manifest]:
+        """All that is stored, in order of digests (more than one where media types differ; they
+        are never torn apart, so there may be more than `limit`)."""
+
+    async def linked(self, repository: Repository, *, after: str, limit: int) -> Sequence[Digest]:
+        """Manifests of a repository, in order."""
+
+    async def tags_of(self, repository: Repository, digest: Digest) -> Sequence[str]:
+        """Tags of this repository that name the manifest."""
+
+    async def parents(self, repository: Repository, digest: Digest) -> Sequence[Digest]:
+        """Indexes linked in this repository that list the manifest."""
 
     async def coldest(
         self, *, now: float, limit: int, pinned: Callable[[Repository, str], bool]
@@ -261,7 +322,8 @@ class Metadata(Protocol):
         """Called on the event loop before the changing call returns."""
 
     def batch(self) -> AbstractAsyncContextManager[None]:
-        """Writes inside become one transaction."""
+        """Writes inside become one transaction: all of it is seen by others, or nothing; what is
+        read inside sees it. Other writers wait, so nothing slow belongs inside."""
 
     async def close(self) -> None: ...
 
