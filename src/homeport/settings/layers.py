@@ -30,6 +30,7 @@ from homeport.settings.model import (
 from homeport.settings.source import REPOSITORY_FILE, Source
 
 COMMAND_LINE = "command line"
+MIRROR = "mirror"
 _NAME_RULE = "a variable's name has only letters, digits and _"
 
 
@@ -49,6 +50,9 @@ class Layers:
 
     def add_file(self, source: Source, *, trusted: bool) -> None:
         for key, value in self._entries(source):
+            if key == MIRROR:
+                self._not_ours(source, trusted=trusted)
+                continue
             span = source.span(key)
             if trusted or not self._refused(key, value, span):
                 self._set(key, value, origin=f"{source.name}:{span.line}", span=span)
@@ -112,6 +116,20 @@ class Layers:
                     yield f"{key}.{name}", item
             else:
                 yield key, value
+
+    def _not_ours(self, source: Source, *, trusted: bool) -> None:
+        """The mirror's own table. In a user's file it is none of the pipeline's business; in a
+        repository's it would never be read, which somebody should hear."""
+        if trusted:
+            return
+        self._problems.append(
+            Problem(
+                code="settings-mirror",
+                message=f"the pipeline has no use for [{MIRROR}]: only the mirror reads this table",
+                span=source.span((MIRROR,)),
+                hint="keep it in a file of its own, for homeport mirror serve --config FILE",
+            )
+        )
 
     def _refused(self, key: str, value: object, span: Span) -> bool:
         """Whether the repository asks for what only the user may grant; then a problem is noted."""

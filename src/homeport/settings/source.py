@@ -13,6 +13,9 @@ from homeport.errors import Problem, Span, UsageError
 REPOSITORY_FILE = "homeport.toml"
 MAX_BYTES = 1024 * 1024
 
+KeyPath = tuple[str | int, ...]
+"""Of keys and indices: `("mirror", "rules", 0, "name")`."""
+
 
 class Source(Struct, frozen=True, kw_only=True):
     """A file that was read. `name` is the path as errors show it, `text` its whole content."""
@@ -21,8 +24,9 @@ class Source(Struct, frozen=True, kw_only=True):
     text: str
     data: Mapping[str, Any]
 
-    def span(self, key: str) -> Span:
-        """Where a dotted key was written; the file's start when the line cannot be told."""
+    def span(self, key: str | KeyPath) -> Span:
+        """Where a key was written (a path, or dotted), or the table that holds it; the file's start
+        when that cannot be told."""
         return locate(self.text, self.name, key)
 
 
@@ -81,28 +85,13 @@ def _broken(name: str, message: str, line: int = 1, column: int = 1) -> UsageErr
     return UsageError([problem])
 
 
-def locate(text: str, name: str, key: str) -> Span:
-    """The line of a dotted key in TOML text that is known to be valid.
+def locate(text: str, name: str, key: str | KeyPath) -> Span:
+    """The place of a key in TOML text that is known to be valid, or of the table that holds it.
 
-    tomllib keeps no places, so this reads table headers and bare keys; a key whose own line is
-    not found (written inside an inline table) is given the line of the table that holds it.
+    `key` is a path of keys and indices, or dotted: a dotted key is also found where a name with
+    dots stood in quotes.
     """
-    best, place = 0, Span(name, 1, 1)
-    table = ""
-    for number, line in enumerate(text.splitlines(), start=1):
-        words = line.strip()
-        if words.startswith("["):
-            table = _bare(words.strip("[]").partition("]")[0])
-            found = table
-        elif "=" in words and not words.startswith("#"):
-            left = _bare(words.partition("=")[0])
-            found = f"{table}.{left}" if table else left
-        else:
-            continue
-        if len(found) > best and f"{key}.".startswith(f"{found}."):
-            best, place = len(found), Span(name, number, line.index(words[0]) + 1)
-    return place
+    from homeport.settings.places import path_of, position  # most files are read without a fault
 
-
-def _bare(dotted: str) -> str:
-    return ".".join(part.strip().strip("\"'") for part in dotted.split("."))
+    line, column = position(text, path_of(text, key) if isinstance(key, str) else key)
+    return Span(name, line, column)

@@ -138,6 +138,26 @@ def test_a_host_without_quotes_is_told_what_is_missing(place: Place) -> None:
     assert problem.hint == 'a name with dots stands in quotes: [hosts."gitlab.corp"]'
 
 
+MIRROR = '[mirror]\nlisten = "0.0.0.0:5000"\n[mirror.upstreams."quay.io"]\nurls = []\n'
+
+
+def test_the_mirrors_table_in_the_users_file_is_the_mirrors_business(place: Place) -> None:
+    place.user(f"concurrency = 2\n{MIRROR}")
+    assert place.load().concurrency == 2
+
+
+def test_the_mirrors_table_in_a_repository_would_never_be_read(place: Place) -> None:
+    place.repository(f"concurrency = 2\n{MIRROR}")
+    with pytest.raises(UsageError) as caught:
+        place.load()
+    [problem] = caught.value.problems
+    assert str(problem) == (
+        "homeport.toml:2:1: the pipeline has no use for [mirror]: only the mirror reads this table"
+    )
+    assert problem.hint is not None
+    assert "homeport mirror serve --config FILE" in problem.hint
+
+
 RESERVED = {
     "pass_env": 'pass_env = ["AWS_SECRET_ACCESS_KEY"]',
     "engine": 'engine = "tcp://203.0.113.5:2375"',
