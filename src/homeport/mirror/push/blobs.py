@@ -137,6 +137,7 @@ class BlobWriter:
             )
         expected = request.length if chunk is None else chunk.size
         ceiling = await self._ceiling(target.repository, session)
+        session.claim = staged.size + (expected or 0)
         try:
             reserved = await self._blobs.reserve(expected, key=staged.key) if expected else None
         except NoSpaceError:

@@ -20,15 +20,17 @@ _NAME = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 
 class Session:
-    """One upload. `staged` is open while a request holds the session, and often longer."""
+    """One upload. `staged` is open while a request holds the session, and often longer; `claim` is
+    the size that the content will have when the request that writes has ended, as announced."""
 
-    __slots__ = ("ended", "lock", "row", "staged", "touched")
+    __slots__ = ("claim", "ended", "lock", "row", "staged", "touched")
 
     def __init__(self, row: UploadRow, touched: float) -> None:
         self.row = row
         self.touched = touched
         self.staged: Staged | None = None
         self.lock = asyncio.Lock()
+        self.claim = 0
         self.ended = False
 
     @property
@@ -104,7 +106,7 @@ class Sessions:
                 )
             yield session
         finally:
-            session.touched = self._clock()
+            session.touched, session.claim = self._clock(), 0
             session.lock.release()
             if session.ended:
                 await self._discard(session)
@@ -121,7 +123,7 @@ class Sessions:
         """Bytes of uploads that other requests are writing just now, where `counts` says so. Those
         that lie idle do not count: a client that was cut off would block its namespace."""
         return sum(
-            session.staged.size
+            max(session.claim, session.staged.size)
             for session in self._known.values()
             if session is not but
             and session.staged is not None
