@@ -12,12 +12,13 @@ class Flow(Protocol):
 
 
 class Shaper(Protocol):
-    """`download` is the mirror fetching from an upstream (global and per-upstream buckets);
-    `delivery` is a client being served (global and per-network buckets, fair among addresses).
-    Bytes that pass through both count once in the global bucket, on the download; `hit` says that
-    they come from the store, which is unshaped unless `shape_hits`. Both return None where nothing
-    limits, so that the fast path costs nothing."""
+    """`download` is the mirror fetching from an upstream (global and per-upstream buckets) for
+    `owner`, the address of the client that began it; `delivery` is a client being served (global
+    and per-network buckets, fair among addresses). Bytes that pass through both count once in the
+    global bucket, on the download; `hit` says that they come from the store, which is unshaped
+    unless `shape_hits`. Both return None where nothing limits, so that the fast path costs nothing.
+    """
 
-    def download(self, upstream: str) -> Flow | None: ...
+    def download(self, upstream: str, owner: str = "") -> Flow | None: ...
 
     def delivery(self, address: str, upstream: str, *, hit: bool) -> Flow | None: ...
