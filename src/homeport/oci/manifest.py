@@ -1,14 +1,22 @@
 """A manifest's bytes as a value; the bytes themselves are what is stored and served, unchanged."""
 
+import json
+from collections import Counter
 from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from homeport.oci.digest import Digest, digest_of, parse_digest
 from homeport.oci.media_type import DOCKER_V1, DOCKER_V1_SIGNED, IMAGES, INDEXES, OCI_MANIFEST
 
 MAX_DESCRIPTORS = 10_000
+MAX_VALUES = 500_000
+"""Objects and arrays in a document, unknown fields included: each costs memory to read."""
+
+_SHOWN = 100
+"""Characters of hostile text that an error repeats."""
 
 
 class Descriptor(Struct, frozen=True, kw_only=True):
@@ -41,11 +49,14 @@ class Manifest(Struct, frozen=True, kw_only=True):
 class _Descriptor(Struct, rename="camel"):
     media_type: str = ""
     digest: str = ""
-    size: int = 0
+    size: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
 
 
 class _Layer(Struct, rename="camel"):
     blob_sum: str = ""
+
+
+_Descriptors = Annotated[list[_Descriptor], Meta(max_length=MAX_DESCRIPTORS)]
 
 
 class _Document(Struct, rename="camel"):
@@ -53,14 +64,15 @@ class _Document(Struct, rename="camel"):
     media_type: str | None = None
     artifact_type: str | None = None
     config: _Descriptor | None = None
-    layers: list[_Descriptor] | None = None
-    manifests: list[_Descriptor] | None = None
+    layers: _Descriptors | None = None
+    manifests: _Descriptors | None = None
     subject: _Descriptor | None = None
     annotations: dict[str, str] | None = None
-    fs_layers: list[_Layer] | None = None
+    fs_layers: Annotated[list[_Layer], Meta(max_length=MAX_DESCRIPTORS)] | None = None
 
 
 _DECODER = msgspec.json.Decoder(_Document)
+_FIELDS = {name.casefold(): name for name in _Document.__struct_encode_fields__}
 
 
 def parse_manifest(
@@ -68,27 +80,28 @@ def parse_manifest(
 ) -> Manifest:
     """The manifest in `content`, served with `media_type` (no parameters).
 
-    `digest` is given where the caller knows it to be that of the bytes. Raises ValueError in words
-    that a client may read.
+    `digest` is given where the caller knows it to be that of the bytes. Unknown fields are left
+    alone; what two readers could understand differently is refused. Raises ValueError in words that
+    a client may read.
     """
-    try:
-        document = _DECODER.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"the manifest is not valid: {error}") from None
+    document = _decode(content)
     said = document.media_type
-    if said is not None and said != media_type:
-        raise ValueError(f"the manifest says mediaType {said!r} but is sent as {media_type!r}")
+    if said is not None and said.lower() != media_type.lower():
+        raise ValueError(
+            f"the manifest says mediaType {said[:_SHOWN]!r} but is sent as {media_type[:_SHOWN]!r}"
+        )
     blobs: tuple[Descriptor, ...] = ()
     manifests: tuple[Descriptor, ...] = ()
     if media_type in INDEXES:
+        _check_kind(document, "an index", document.config, document.layers, document.fs_layers)
         manifests = _all(document.manifests or ())
     elif media_type in (DOCKER_V1, DOCKER_V1_SIGNED):
         blobs = _v1_layers(document.fs_layers or ())
     elif media_type in IMAGES or document.config is not None:
-        if document.schema_version != 2:
-            raise ValueError("the manifest's schemaVersion is not 2")
-        config = () if document.config is None else (document.config,)
-        blobs = _all((*config, *(document.layers or ())))
+        _check_kind(document, "an image", document.manifests, document.fs_layers)
+        if document.config is None:
+            raise ValueError("the manifest has no config")
+        blobs = _all((document.config, *(document.layers or ())))
     artifact_type = document.artifact_type
     if not artifact_type and media_type == OCI_MANIFEST and document.config is not None:
         artifact_type = document.config.media_type
@@ -104,15 +117,53 @@ def parse_manifest(
     )
 
 
+def _decode(content: bytes) -> _Document:
+    if content.count(b"{") + content.count(b"[") > MAX_VALUES:
+        raise ValueError(f"the manifest has more than {MAX_VALUES} objects and arrays")
+    try:
+        document = _DECODER.decode(content)
+        names = _names(content)
+    except (ValueError, msgspec.DecodeError, RecursionError) as error:
+        raise ValueError(f"the manifest is not valid: {str(error)[:_SHOWN]}") from None
+    for name in names:
+        # Go's readers take a name in any case, and the last one wins: two readers, two images.
+        known = _FIELDS.get(name.casefold(), name)
+        if known != name:
+            raise ValueError(f"the manifest has a field {name!r}, which some read as {known!r}")
+    return document
+
+
+def _names(content: bytes) -> list[str]:
+    """The names of the document's fields; raises ValueError for one that occurs twice, in whatever
+    object. (msgspec keeps the last one silently, and others the first.)"""
+    names: list[str] = []
+
+    def check(pairs: list[tuple[str, object]]) -> None:
+        nonlocal names
+        names = [name for name, _ in pairs]
+        if len(set(names)) != len(names):
+            ((double, _),) = Counter(names).most_common(1)
+            raise ValueError(f"the field {double[:_SHOWN]!r} occurs twice")
+
+    # The outermost object is the last that ends.
+    json.loads(content, object_pairs_hook=check, parse_int=len, parse_float=len)
+    return names
+
+
+def _check_kind(document: _Document, kind: str, *foreign: object) -> None:
+    """An index with layers, or an image with manifests, is one thing to some and another to others
+    (CVE-2021-41190)."""
+    if document.schema_version != 2:
+        raise ValueError("the manifest's schemaVersion is not 2")
+    if any(foreign):
+        raise ValueError(f"the manifest is sent as {kind} but has fields of another kind")
+
+
 def _all(descriptors: tuple[_Descriptor, ...] | list[_Descriptor]) -> tuple[Descriptor, ...]:
-    if len(descriptors) > MAX_DESCRIPTORS:
-        raise ValueError(f"the manifest has more than {MAX_DESCRIPTORS} descriptors")
     return tuple(_one(descriptor) for descriptor in descriptors)
 
 
 def _one(raw: _Descriptor) -> Descriptor:
-    if raw.size < 0:
-        raise ValueError("the manifest has a descriptor with a negative size")
     return Descriptor(media_type=raw.media_type, digest=parse_digest(raw.digest), size=raw.size)
 
 
