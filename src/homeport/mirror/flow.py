@@ -40,7 +40,7 @@ _READS = ("GET", "HEAD")
 
 class Flow:
     """The parts, and the order in which a request meets them. `replace` swaps what a reload
-    changes; requests under way keep what they began with."""
+    changes; requests under way keep what they began with. `watch` sees every record, for metrics."""
 
     def __init__(
         self,
@@ -54,6 +54,7 @@ class Flow:
         writer: Writer,
         control: ControlService,
         audit: Audit | None,
+        watch: Callable[[Record], None],
     ) -> None:
         self._roles = roles
         self._resolve = resolve
@@ -64,6 +65,7 @@ class Flow:
         self._writer = writer
         self._control = control
         self._audit = audit
+        self._watch = watch
 
     def replace(
         self,
@@ -94,10 +96,13 @@ class Flow:
 
     def finish(self, request: Request, reply: Reply, *, sent: int, complete: bool) -> None:
         """Called once the answer was sent, or cut (`complete` False)."""
-        if self._audit is None or isinstance(request.endpoint, Base | Service):
+        if isinstance(request.endpoint, Service) and request.endpoint is not Service.TOKEN:
             return
-        if not self._is_durable(request, reply) and not isinstance(request.endpoint, Upload):
-            self._audit.write(_record(request, reply, sent=sent, complete=complete))
+        record = _record(request, reply, sent=sent, complete=complete)
+        self._watch(record)
+        quiet = isinstance(request.endpoint, Base | Service | Upload | Uploads)
+        if self._audit is not None and not quiet and not self._is_durable(request, reply):
+            self._audit.write(record)
 
     async def _serve(self, request: Request) -> Reply:
         endpoint = request.endpoint
@@ -130,6 +135,10 @@ class Flow:
                 ErrorCode.TOOMANYREQUESTS,
                 found.reason,
                 headers={"Retry-After": str(max(1, round(found.retry_after)))},
+            )
+        if found.unavailable:
+            raise RegistryError(
+                ErrorCode.UNAVAILABLE, found.reason, status=503, headers={"Retry-After": "5"}
             )
         challenge = self._authenticator.challenge(request, None)
         raise RegistryError(
@@ -234,7 +243,7 @@ class Flow:
         )
         decision = self._policy.decide(access)
         if principal.scopes is not None and target is not None and not isinstance(decision, Deny):
-            granted = principal.scopes.get(target.asked, frozenset())
+            granted = principal.scopes.get(f"repository:{target.asked}", frozenset())
             if action.value not in granted:
                 decision = Deny(rule="token", reason="the token has no such scope", login=True)
         request.decision = decision

@@ -1,0 +1,191 @@
+"""Health, metrics, status, usage, explain, canaries and the catalog, behind one object."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from homeport.mirror.control.canary import Canaries
+from homeport.mirror.control.catalog import catalog
+from homeport.mirror.control.explanation import Question, Resolve, explain
+from homeport.mirror.control.metrics import CONTENT_TYPE, Metrics
+from homeport.mirror.control.recent import Recent
+from homeport.mirror.errors import RegistryError
+from homeport.mirror.model.config import MirrorConfig, Role
+from homeport.mirror.model.endpoint import Control as ControlEndpoint
+from homeport.mirror.model.endpoint import Named, Service
+from homeport.mirror.model.exchange import Reply, Request
+from homeport.mirror.model.names import Repository, Target
+from homeport.mirror.model.principal import Access, Action, Allow, Deny
+from homeport.mirror.policy.api import Policy
+from homeport.mirror.policy.rules import RulePolicy
+from homeport.mirror.store.api import Blobs, Metadata
+from homeport.mirror.upstream.api import Upstream
+from homeport.oci.error_code import ErrorCode
+from homeport.oci.media_type import JSON
+
+Task = Callable[[Mapping[str, str]], Awaitable[Any]]
+"""An act of administration by POST: parameters → plain data."""
+
+
+class ControlService:
+    """`mirror/control/api.Control`. `tasks` are acts by name (`collect`, `purge`), `facts` numbers
+    for status and metrics that other parts know, `ready` the reason why it is not, or None."""
+
+    def __init__(
+        self,
+        *,
+        config: Callable[[], MirrorConfig],
+        resolve: Callable[[], Resolve],
+        policy: Callable[[], RulePolicy],
+        metadata: Metadata,
+        blobs: Blobs,
+        upstreams: Callable[[], Mapping[str, Upstream]],
+        facts: Callable[[], Mapping[str, float]],
+        ready: Callable[[], str | None],
+        tasks: Mapping[str, Task],
+        version: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._config = config
+        self._resolve = resolve
+        self._policy = policy
+        self._metadata = metadata
+        self._blobs = blobs
+        self._upstreams = upstreams
+        self._facts = facts
+        self._ready = ready
+        self._tasks = tasks
+        self._version = version
+        self._clock = clock
+        self._began = clock()
+        self.recent = Recent()
+        self.canaries = Canaries(clock)
+        self.metrics = Metrics(
+            states=lambda: [upstream.state() for upstream in upstreams().values()], gauges=facts
+        )
+
+    async def service(self, request: Request, service: Service) -> Reply:
+        if request.method not in ("GET", "HEAD"):
+            raise RegistryError(ErrorCode.UNSUPPORTED, f"no {request.method} here")
+        if service is Service.METRICS:
+            self.metrics.usage = await self._blobs.usage()
+            return Reply(
+                status=200, headers={"Content-Type": CONTENT_TYPE}, body=self.metrics.page()
+            )
+        reason = self._ready() if service is Service.READY else None
+        body = {"status": "ok"} if reason is None else {"status": "not ready", "reason": reason}
+        return _json(body, status=200 if reason is None else 503)
+
+    async def catalog(self, request: Request, visible: Callable[[Repository], bool]) -> Reply:
+        config = self._config()
+        role = next(
+            (entry.role for entry in config.listeners if entry.name == request.listener),
+            Role.REGISTRY,
+        )
+        only = config.default_upstream if role is Role.DOCKER_MIRROR else None
+        return await catalog(request, self._metadata, visible, upstream=only)
+
+    async def canary(self, request: Request, target: Target, endpoint: Named) -> Reply:
+        return self.canaries.serve(request, target, endpoint)
+
+    async def control(self, request: Request, endpoint: ControlEndpoint, policy: Policy) -> Reply:
+        word, _, rest = endpoint.path.strip("/").partition("/")
+        if word == "canary" and rest:
+            return self._canary_seen(request, rest, policy)
+        _decide(request, policy)
+        if request.method == "POST":
+            task = self._tasks.get(word)
+            if task is None or rest:
+                raise _unknown(endpoint.path)
+            return _json(await task(request.query))
+        if request.method not in ("GET", "HEAD"):
+            raise RegistryError(ErrorCode.UNSUPPORTED, f"no {request.method} here")
+        match word:
+            case "status":
+                return _json(await self._status())
+            case "usage":
+                return _json(await self._usage())
+            case "explain":
+                return _json(await self._explain(request.query))
+            case _:
+                raise _unknown(endpoint.path)
+
+    def _canary_seen(self, request: Request, nonce: str, policy: Policy) -> Reply:
+        """For who proved who they are, for administrators, and for the address that pulled it: the
+        nonce itself is something that only the enrolling machine knows."""
+        seen = self.canaries.seen(nonce)
+        own = any(entry.address == request.address for entry in seen)
+        if request.principal.is_anonymous and not own:
+            _decide(request, policy)
+        request.decision = Allow(rule="canary")
+        return _json({"nonce": nonce, "seen": [msgspec.to_builtins(entry) for entry in seen]})
+
+    async def _status(self) -> dict[str, Any]:
+        usage = await self._blobs.usage()
+        return {
+            "version": self._version,
+            "uptime_seconds": round(self._clock() - self._began, 1),
+            "ready": self._ready() or "yes",
+            "store": msgspec.to_builtins(usage),
+            "numbers": dict(self._facts()),
+            "upstreams": [
+                msgspec.to_builtins(upstream.state()) for upstream in self._upstreams().values()
+            ],
+        }
+
+    async def _usage(self) -> dict[str, Any]:
+        config = self._config()
+        usage = await self._blobs.usage()
+        namespaces = {
+            name: {
+                "bytes": await self._metadata.size_of("local", name),
+                "quota": namespace.quota,
+            }
+            for name, namespace in config.namespaces.items()
+        }
+        return {
+            "store": msgspec.to_builtins(usage) | {"quota": config.store.quota},
+            "namespaces": namespaces,
+        }
+
+    async def _explain(self, query: Mapping[str, str]) -> dict[str, Any]:
+        named = {name: text for name, text in query.items() if name in Question.__struct_fields__}
+        if not named.get("name"):
+            raise RegistryError(ErrorCode.NAME_INVALID, "name is missing")
+        groups = tuple(filter(None, named.pop("groups", "").split(",")))
+        question = msgspec.convert({**named, "groups": groups}, Question)
+        config = self._config()
+        if question.listener and question.listener not in {x.name for x in config.listeners}:
+            raise RegistryError(ErrorCode.NAME_UNKNOWN, "no such listener")
+        return await explain(
+            question,
+            config=config,
+            resolve=self._resolve(),
+            policy=self._policy(),
+            metadata=self._metadata,
+            states={name: upstream.state() for name, upstream in self._upstreams().items()},
+            recent=self.recent,
+            now=self._clock(),
+        )
+
+
+def _decide(request: Request, policy: Policy) -> None:
+    access = Access(
+        principal=request.principal,
+        action=Action.ADMIN,
+        address=request.address,
+        listener=request.listener,
+    )
+    request.decision = decision = policy.decide(access)
+    if isinstance(decision, Deny):
+        raise RegistryError(ErrorCode.DENIED, decision.reason, detail={"rule": decision.rule})
+
+
+def _unknown(path: str) -> RegistryError:
+    return RegistryError(ErrorCode.UNSUPPORTED, f"there is no /_homeport/{path[:64]}", status=404)
+
+
+def _json(value: Any, *, status: int = 200) -> Reply:
+    return Reply(status=status, headers={"Content-Type": JSON}, body=msgspec.json.encode(value))
