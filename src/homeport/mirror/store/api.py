@@ -19,6 +19,9 @@ from homeport.mirror.model.names import Repository
 from homeport.oci.digest import Digest
 from homeport.oci.manifest import Descriptor, Manifest
 
+BACKUP = "backup"
+"""While somebody holds the lease of this name, nothing is forgotten."""
+
 
 class StoreError(Exception):
     """The store failed (disk, database); `str()` is for the operator's log, not for clients."""
@@ -319,7 +322,8 @@ class Metadata(Protocol):
         (`pinned(repository, tag or digest)`), or that are children of another that stays."""
 
     def subscribe(self, listener: Callable[[Change], None]) -> None:
-        """Called on the event loop before the changing call returns."""
+        """Called on the event loop before the changing call returns. What was read before a change
+        may arrive after it: a cache keeps what it reads only if no change came meanwhile."""
 
     def batch(self) -> AbstractAsyncContextManager[None]:
         """Writes inside become one transaction: all of it is seen by others, or nothing; what is

@@ -272,10 +272,13 @@ class MemoryMetadata(MemorySpace):
     async def forget(self, digest: Digest, *, now: float) -> bool:
         if not self._burials.begin(digest):
             return False
-        async with self._write() as write:
-            gone = self._forget(write.state, digest, now)
-        if not gone:
-            self._burials.end(digest)
+        gone = False
+        try:
+            async with self._write() as write:
+                gone = self._forget(write.state, digest, now)
+        finally:
+            if not gone:
+                self._burials.end(digest)
         return gone
 
     async def buried(self, digest: Digest) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from homeport.mirror.model.names import Repository
+from homeport.mirror.store.api import BACKUP
 from homeport.mirror.store.memory.state import State
 from homeport.oci.digest import Digest
 
@@ -63,7 +64,7 @@ class MemorySpace:
 
     @staticmethod
     def _forget(state: State, digest: Digest, now: float) -> bool:
-        if state.is_held(digest, now):
+        if state.leases.get(BACKUP, ("", 0.0))[1] > now or state.is_held(digest, now):
             return False
         for key in [key for key in state.manifests if key[0] == digest and not _shown(state, *key)]:
             del state.manifests[key]

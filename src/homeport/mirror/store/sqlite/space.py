@@ -1,0 +1,144 @@
+"""What nothing reaches, what holds keep, and what was used least recently."""
+
+# ruff: noqa: S608 - what is put together are constants; every value is a named parameter
+
+from collections.abc import Callable, Sequence
+from sqlite3 import Connection
+
+from homeport.mirror.model.names import LOCAL, Repository
+from homeport.mirror.store.api import BACKUP, Change, Hold, Kind
+from homeport.mirror.store.sqlite import manifests
+from homeport.oci.digest import Digest
+
+# From a digest to all that references it: is anything of it held?
+_HELD = """
+WITH RECURSIVE up (digest) AS (
+    VALUES (:digest)
+    UNION SELECT m.digest FROM up JOIN refs r ON r.digest = up.digest
+        JOIN manifests m ON m.id = r.manifest)
+SELECT 1 FROM up JOIN holds h ON h.digest = up.digest WHERE h.until > :now LIMIT 1
+"""
+
+# From what is held to all that it references.
+_ALL_HELD = """
+RECURSIVE held (digest) AS (
+    SELECT digest FROM holds WHERE until > :now
+    UNION SELECT r.digest FROM held JOIN manifests m ON m.digest = held.digest
+        JOIN refs r ON r.manifest = m.id)
+"""
+
+_REACHED = """
+EXISTS (SELECT 1 FROM blob_links WHERE digest = b.digest)
+OR EXISTS (SELECT 1 FROM refs r JOIN links l ON l.manifest = r.manifest
+    WHERE r.digest = b.digest AND r.child = 0)
+"""
+
+
+def hold(connection: Connection, digests: Sequence[Digest], why: Hold, until: float) -> None:
+    connection.executemany(
+        "INSERT INTO holds (digest, why, until) VALUES (:digest, :why, :until)"
+        " ON CONFLICT DO UPDATE SET until = max(until, excluded.until)",
+        [{"digest": digest, "why": why.value, "until": until} for digest in digests],
+    )
+
+
+def unhold(connection: Connection, digests: Sequence[Digest], why: Hold) -> None:
+    connection.executemany(
+        "DELETE FROM holds WHERE digest = :digest AND why = :why",
+        [{"digest": digest, "why": why.value} for digest in digests],
+    )
+
+
+def is_held(connection: Connection, digest: Digest, now: float) -> bool:
+    return connection.execute(_HELD, {"digest": digest, "now": now}).fetchone() is not None
+
+
+def garbage(connection: Connection, now: float, limit: int) -> Sequence[tuple[Digest, int]]:
+    return connection.execute(
+        f"WITH {_ALL_HELD}, loose (digest, size) AS ("
+        " SELECT digest, size FROM manifests m"
+        "  WHERE NOT EXISTS (SELECT 1 FROM links WHERE manifest = m.id)"
+        f" UNION ALL SELECT digest, size FROM blobs b WHERE NOT ({_REACHED}))"
+        " SELECT digest, max(size) FROM loose WHERE digest NOT IN held"
+        " GROUP BY digest ORDER BY digest LIMIT :limit",
+        {"now": now, "limit": limit},
+    ).fetchall()
+
+
+def forget(connection: Connection, digest: Digest, now: float) -> bool:
+    key = {"digest": digest, "now": now, "backup": BACKUP}
+    backup = connection.execute(
+        "SELECT 1 FROM leases WHERE name = :backup AND until > :now", key
+    ).fetchone()
+    if backup is not None or is_held(connection, digest, now):
+        return False
+    manifests.drop_unlinked(connection, digest)
+    reached = connection.execute(
+        f"WITH b (digest) AS (VALUES (:digest)) SELECT 1 FROM b WHERE {_REACHED}", key
+    ).fetchone()
+    if reached is not None:
+        return False
+    connection.execute("DELETE FROM blobs WHERE digest = :digest", key)
+    connection.execute("DELETE FROM holds WHERE digest = :digest", key)
+    return True
+
+
+def expire_links(
+    connection: Connection, changes: list[Change], *, before: float, now: float, limit: int
+) -> int:
+    connection.execute("DELETE FROM holds WHERE until <= :now", {"now": now})
+    rows = connection.execute(
+        f"WITH {_ALL_HELD} SELECT k.repository, k.digest, p.upstream, p.name FROM blob_links k"
+        " JOIN repositories p ON p.id = k.repository WHERE k.at < :before"
+        " AND NOT EXISTS (SELECT 1 FROM refs r JOIN links l ON l.manifest = r.manifest"
+        "  WHERE r.digest = k.digest AND r.child = 0 AND l.repository = k.repository)"
+        " AND k.digest NOT IN held ORDER BY k.at LIMIT :limit",
+        {"before": before, "now": now, "limit": limit},
+    ).fetchall()
+    for home, digest, upstream, name in rows:
+        connection.execute(
+            "DELETE FROM blob_links WHERE repository = :home AND digest = :digest",
+            {"home": home, "digest": digest},
+        )
+        changes.append(Change(Kind.BLOB, Repository(upstream, name), digest))
+    return len(rows)
+
+
+def coldest(
+    connection: Connection, now: float, limit: int, pinned: Callable[[Repository, str], bool]
+) -> Sequence[tuple[Repository, Digest]]:
+    chosen: dict[tuple[Repository, Digest], None] = {}
+    links = connection.execute(
+        "SELECT l.repository, p.upstream, p.name, l.digest FROM links l"
+        " JOIN repositories p ON p.id = l.repository WHERE p.upstream <> :local"
+        " ORDER BY l.used, p.upstream, p.name, l.digest",
+        {"local": LOCAL},
+    )
+    for home, upstream, name, digest in links:
+        if len(chosen) >= limit:
+            break
+        repository = Repository(upstream, name)
+        parents = manifests.parents(connection, repository, digest)
+        tags = connection.execute(
+            "SELECT name FROM tags WHERE repository = :home AND digest = :digest",
+            {"home": home, "digest": digest},
+        )
+        if (
+            all((repository, parent) in chosen for parent in parents)
+            and not any(pinned(repository, tag) for (tag,) in tags)
+            and not pinned(repository, digest)
+            and not is_held(connection, digest, now)
+        ):
+            chosen[repository, digest] = None
+    return list(chosen)
+
+
+def used(connection: Connection, uses: Sequence[tuple[Repository, Digest]], at: float) -> None:
+    connection.executemany(
+        "UPDATE links SET used = :at WHERE digest = :digest AND used < :at AND repository ="
+        " (SELECT id FROM repositories WHERE upstream = :upstream AND name = :name)",
+        [
+            {"at": at, "digest": digest, "upstream": home.upstream, "name": home.name}
+            for home, digest in uses
+        ],
+    )
