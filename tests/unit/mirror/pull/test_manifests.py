@@ -22,7 +22,7 @@ from homeport.remote.errors import (
     TimedOutError,
     UnreachableError,
 )
-from testbed.reading import NGINX, OTHER, TEAM, Reading, image, index, reading, signature
+from testbed.reading import NGINX, OTHER, TEAM, image, index, reading, signature
 
 
 def test_a_cold_tag_costs_a_head_and_a_get_by_digest() -> None:
@@ -454,16 +454,15 @@ def test_local_referrers_of_a_mirrored_image_are_readable_in_its_repository() ->
 def test_too_many_errands_at_once_are_refused() -> None:
     async def scenario() -> None:
         async with reading() as world:
-            limited = Reading(world.config, 1024)
-            limited.manifests._fetch._digests._limit = 1
-            limited.upstream.gate = asyncio.Event()
-            first = asyncio.create_task(limited.error(digest_of(b"1")))
+            world.manifests._fetch._digests._limit = 1
+            world.upstream.gate = asyncio.Event()
+            first = asyncio.create_task(world.error(digest_of(b"1")))
             await asyncio.sleep(0.01)
-            error = await limited.error(digest_of(b"2"))
-            assert (error.status, error.headers["Retry-After"]) == (429, "1")
-            limited.upstream.gate.set()
+            for reference in (digest_of(b"2"), "1"):
+                error = await world.error(reference)
+                assert (error.status, error.headers["Retry-After"]) == (429, "1")
+            world.upstream.gate.set()
             assert (await first).status == 404
-            await limited.manifests.close()
 
     asyncio.run(scenario())
 
