@@ -242,19 +242,20 @@ class Flow:
             reference=endpoint.reference if isinstance(endpoint, Manifests) else None,
         )
         decision = self._policy.decide(access)
-        if principal.scopes is not None and target is not None and not isinstance(decision, Deny):
-            granted = principal.scopes.get(f"repository:{target.asked}", frozenset())
-            if action.value not in granted:
+        what, word = _scope(action, target)
+        if principal.scopes is not None and not isinstance(decision, Deny):
+            granted = principal.scopes.get(what, frozenset())
+            if ("*" if action is Action.CATALOG else action.value) not in granted:
                 decision = Deny(rule="token", reason="the token has no such scope", login=True)
         request.decision = decision
         if not isinstance(decision, Deny):
             return
         if decision.login and self._authenticator.enabled:
-            scope = None if target is None else f"repository:{target.asked}:{_scope(action)}"
+            challenge = self._authenticator.challenge(request, f"{what}:{word}")
             raise RegistryError(
                 ErrorCode.UNAUTHORIZED,
                 decision.reason,
-                headers={"WWW-Authenticate": self._authenticator.challenge(request, scope)},
+                headers={"WWW-Authenticate": challenge},
                 detail={"rule": decision.rule},
             )
         raise RegistryError(ErrorCode.DENIED, decision.reason, detail={"rule": decision.rule})
@@ -290,8 +291,12 @@ def _action(method: str, endpoint: Named) -> Action:
     return Action.DELETE if method == "DELETE" else Action.PUSH
 
 
-def _scope(action: Action) -> str:
-    return "pull,push" if action is Action.PUSH else action.value
+def _scope(action: Action, target: Target | None) -> tuple[str, str]:
+    """What a token must be good for, and the actions that one asks for (token specification of
+    distribution: `repository:NAME:pull,push`, `registry:catalog:*`)."""
+    if target is None:
+        return "registry:catalog", "*"
+    return f"repository:{target.asked}", "pull,push" if action is Action.PUSH else action.value
 
 
 def _record(request: Request, reply: Reply, *, sent: int, complete: bool) -> Record:

@@ -9,15 +9,19 @@ from homeport.mirror.model.principal import Principal
 
 
 class Rejected(Struct, frozen=True):
-    """Credentials were given and are wrong; `retry_after` is set where the address is throttled."""
+    """Credentials were given and are wrong; `retry_after` is set where the address is throttled,
+    `unavailable` where they cannot be judged now (503: nobody must take it for a wrong password).
+    """
 
     reason: str
     retry_after: float | None = None
+    unavailable: bool = False
 
 
 class Authenticator(Protocol):
-    enabled: bool
-    """Whether anything is configured that could prove someone."""
+    @property
+    def enabled(self) -> bool:
+        """Whether anything is configured that could prove someone."""
 
     async def authenticate(self, request: Request) -> Principal | Rejected:
         """Who asks; without credentials (an empty Basic user included) that is `ANONYMOUS`. Does

@@ -5,8 +5,8 @@ from functools import lru_cache
 
 from homeport.errors import Problem, UsageError
 from homeport.mirror.model.config import MirrorConfig, RuleConfig
-from homeport.mirror.model.principal import Access, Allow, Decision, Deny
-from homeport.mirror.policy.default import can_prove, decide_default
+from homeport.mirror.model.principal import Access, Action, Allow, Decision, Deny
+from homeport.mirror.policy.default import DEFAULT, can_prove, decide_default
 from homeport.mirror.policy.networks import is_local, member_bits, parse_network
 from homeport.mirror.policy.rule import IDENTITY, Facts, Rule, compile_rule, rule_faults
 
@@ -41,6 +41,9 @@ class RulePolicy:
 
     def decide(self, access: Access) -> Decision:
         principal = access.principal
+        if access.action is Action.ADMIN and principal.scopes is not None:
+            # A token is made for repositories; one that leaks must not administer.
+            return Deny(rule=DEFAULT, reason="administration takes no bearer token of ours")
         local, bits = self._place(access.address)
         return self._decide(
             principal.name,
