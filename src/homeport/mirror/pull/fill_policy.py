@@ -1,0 +1,84 @@
+"""What a fill works with, and within which bounds."""
+
+from collections.abc import Awaitable, Callable
+
+from msgspec import Struct
+
+from homeport.mirror.bandwidth.api import Shaper
+from homeport.mirror.model.names import Repository
+from homeport.mirror.store.api import Blobs, Metadata
+from homeport.mirror.upstream.api import Upstream
+
+
+class FillPolicy(Struct, frozen=True, kw_only=True):
+    """Bytes and seconds.
+
+    `withheld` bytes at the end of a blob are sent only after size and digest were found right.
+    `ahead`: a range that begins so far beyond what is here is fetched by a request of its own.
+    `throughs` such requests may run at once, a client waits `through_wait` for its turn.
+    `attempts` without `progress` bytes in between end a download, `cold_attempts` where nothing has
+    come yet: the client can still be told why. `mismatches`: so often a fill begins anew after
+    wrong bytes. `recent` bytes of a fill stay in memory for the clients that keep up, `recent_all`
+    is the limit of all fills together. `piece` is the most that is read at once for a client that
+    does not; `pending` the most that waits for the disk. `slice` is reserved where the size is
+    unknown. `fills` may run at once. `batch` is what the store is given at once, and so the most
+    that memory holds for a slow client.
+    """
+
+    withheld: int = 64 * 1024
+    ahead: int = 8 * 1024**2
+    throughs: int = 8
+    through_wait: float = 60.0
+    attempts: int = 6
+    cold_attempts: int = 2
+    progress: int = 64 * 1024
+    first_pause: float = 0.25
+    longest_pause: float = 8.0
+    longest_busy: float = 30.0
+    mismatches: int = 3
+    recent: int = 1024**2
+    recent_all: int = 16 * 1024**2
+    piece: int = 256 * 1024
+    pending: int = 1024**2
+    batch: int = 256 * 1024
+    slice: int = 64 * 1024**2
+    largest: int = 64 * 1024**3
+    lease: float = 60.0
+    fills: int = 512
+
+
+class FillCounts(Struct, kw_only=True):
+    """Since the start, for metrics: `started`, `completed`, `failed` and `spilled` (no space) are
+    fills, `joined` clients that found one running, `resumed` attempts after a cut, `mismatched`
+    downloads with wrong bytes, `through` requests that bypassed the store, `received` bytes."""
+
+    started: int = 0
+    completed: int = 0
+    failed: int = 0
+    spilled: int = 0
+    joined: int = 0
+    resumed: int = 0
+    mismatched: int = 0
+    through: int = 0
+    received: int = 0
+
+
+class Origin(Struct, frozen=True, kw_only=True):
+    """Where a blob may be fetched: a repository that was proven to show it."""
+
+    repository: Repository
+    upstream: Upstream
+
+
+class Means(Struct, frozen=True, kw_only=True):
+    """`owner` names this process in leases; it must be the same after a restart. `clock` is seconds
+    since 1970."""
+
+    blobs: Blobs
+    metadata: Metadata
+    shaper: Shaper
+    clock: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]
+    owner: str
+    policy: FillPolicy
+    counts: FillCounts
