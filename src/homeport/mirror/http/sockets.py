@@ -103,10 +103,12 @@ async def accept(
     timeout: Callable[[], float],
     arriving: set[asyncio.Task[None]],
 ) -> None:
-    """Accept connections whose first bytes are a PROXY v2 header where `trusts` says so. The header
-    comes before TLS, so that it is read from the bare socket. From others no header is read: one that
-    they send is no HTTP and no TLS. Who is on the way in is in `arriving`, and lives on when this
-    is cancelled."""
+    """Accept connections whose first bytes are a PROXY v2 header where `trusts` says so.
+
+    The header comes before TLS, so that it is read from the bare socket. From others no header is
+    read: one that they send is no HTTP and no TLS. Who is on the way in is in `arriving`, and lives
+    on when this is cancelled.
+    """
     loop = asyncio.get_running_loop()
     while True:
         try:
