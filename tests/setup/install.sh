@@ -13,6 +13,8 @@ podman podman
 debootstrap debootstrap
 git git
 skopeo skopeo
+slapd slapd
+ldapsearch ldap-utils
 docker-registry docker-registry
 buildah buildah
 ctr containerd

@@ -136,6 +136,19 @@ def test_a_login_is_asked_for_where_it_could_help() -> None:
     assert not make_policy(config(elsewhere, deny_all)).decide(nginx).login  # type: ignore[union-attr]
 
 
+def test_a_token_that_was_made_for_repositories_does_not_administer() -> None:
+    rule = RuleConfig(name="ops", allow=True, actions=("admin",), principals=("root",))
+    policy = make_policy(config(rule))
+    for scopes, allowed in ((None, True), ({"repository:a": frozenset({"pull"})}, False)):
+        access = Access(
+            principal=Principal(name="root", scopes=scopes),
+            action=Action.ADMIN,
+            address="127.0.0.1",
+            listener="main",
+        )
+        assert isinstance(policy.decide(access), Allow) is allowed
+
+
 def test_every_fault_of_every_rule_is_said_at_once() -> None:
     with pytest.raises(UsageError) as caught:
         make_policy(
