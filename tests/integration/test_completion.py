@@ -66,6 +66,9 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("list -f ci/o\t", "<list><-f><ci/other.yml>"),
         ("run -f ci/other.yml els\t", "<run><-f><ci/other.yml><elsewhere>"),
         ("list -C c\t", "<list><-C><ci/>"),
+        ("mirror se\t--chec\t", "<mirror><serve><--check>"),
+        ("mirror user ad\tann --file ci/o\t", "<mirror><user><add><ann><--file><ci/other.yml>"),
+        ("mirror check --data c\t", "<mirror><check><--data><ci/>"),
     ],
 )
 def test_a_line_is_completed(repository: Path, keys: str, words: str) -> None:

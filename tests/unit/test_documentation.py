@@ -62,17 +62,24 @@ def test_the_settings_page_says_which_keys_are_the_users_own() -> None:
 
 
 def commands() -> dict[str, argparse.ArgumentParser]:
-    parser = build_parser()
-    [subparsers] = [
-        action for action in parser._actions if isinstance(action, argparse._SubParsersAction)
-    ]
-    return dict(subparsers.choices)
+    """Every command, also those of a group: `mirror user add`."""
+    return _inner(build_parser(), "")
+
+
+def _inner(parser: argparse.ArgumentParser, group: str) -> dict[str, argparse.ArgumentParser]:
+    found: dict[str, argparse.ArgumentParser] = {}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, command in action.choices.items():
+                found[group + name] = command
+                found |= _inner(command, f"{group}{name} ")
+    return found
 
 
 def test_the_commands_page_names_every_option_of_every_command() -> None:
     text = (ROOT / "docs/reference/commands.md").read_text()
     parts = dict(
-        re.findall(r"^## homeport (\w+)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+        re.findall(r"^##+ homeport ([\w ]+)\n(.*?)(?=^##|\Z)", text, re.MULTILINE | re.DOTALL)
     )
     shared = text[text.index("## Options of several commands") :]
     missing = [

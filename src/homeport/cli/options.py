@@ -38,19 +38,38 @@ def add_parser(
     summary: str,
     examples: str,
     arguments: str = "[OPTION...]",
+    group: str = "",
 ) -> argparse.ArgumentParser:
     """A command's parser with a summary, examples and its entry point. `arguments` is its usage in
-    short: all options in one line would be a dozen lines above every error."""
+    short: all options in one line would be a dozen lines above every error. `group` is the command
+    that it belongs to (`mirror`)."""
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=summary[0].lower() + summary[1:].rstrip("."),
         description=summary,
         epilog=f"examples:\n{examples}",
         formatter_class=Formatter,
-        usage=f"homeport {name} {arguments}".rstrip(),
+        usage=" ".join(filter(None, ("homeport", group, name, arguments))),
     )
     parser.set_defaults(main=main)
     return parser
+
+
+def add_group(
+    commands: Commands, name: str, *, summary: str, examples: str, group: str = ""
+) -> Commands:
+    """A command that only holds others; what they are added to."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary[0].lower() + summary[1:].rstrip("."),
+        description=summary,
+        epilog=f"examples:\n{examples}",
+        formatter_class=Formatter,
+    )
+    prog = " ".join(filter(None, ("homeport", group, name)))
+    return parser.add_subparsers(
+        prog=prog, dest=f"{name}_command", metavar="COMMAND", required=True
+    )
 
 
 def add_source_options(parser: argparse.ArgumentParser) -> None:
@@ -106,6 +125,17 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
         help="an include that cannot be reached is an error, not a note",
     )
     add_simulation_options(parser)
+
+
+def add_file_option(
+    parser: "argparse._ActionsContainer", name: str, *, metavar: str, text: str
+) -> None:
+    """An option with a path that the shell completes."""
+    action = parser.add_argument(name, metavar=metavar, help=text)
+    if metavar == "DIR":
+        _complete(action, bash="_shtab_compgen_dirs", zsh="_files -/")
+    else:
+        _complete(action, bash="_shtab_compgen_files", zsh="_files")
 
 
 def add_json_option(parser: "argparse._ActionsContainer", what: str) -> None:

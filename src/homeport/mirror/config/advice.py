@@ -3,7 +3,8 @@
 from homeport.errors import Problem, Severity
 from homeport.mirror.config.check import asks_passwords
 from homeport.mirror.config.hosts import is_loopback
-from homeport.mirror.model.config import MirrorConfig, Role
+from homeport.mirror.model.config import AuditConfig, MirrorConfig, Role
+from homeport.mirror.policy.default import can_prove
 
 
 def advice(config: MirrorConfig) -> tuple[Problem, ...]:
@@ -27,9 +28,11 @@ def advice(config: MirrorConfig) -> tuple[Problem, ...]:
                 f"upstream {upstream.name}: what its credentials may read is open to everybody "
                 "(anonymous = true)"
             )
-    if config.namespaces and not passwords and not config.rules:
-        found.append("there are namespaces, and nobody can prove that they may push to them")
-    if config.audit.enabled and config.audit.key is None:
+    if config.namespaces and not can_prove(config) and not config.rules:
+        found.append(
+            "only this machine may push to the namespaces: nobody else can prove who they are"
+        )
+    if config.audit.enabled and config.audit.key is None and config.audit != AuditConfig():
         found.append("audit.key is not set: the heads of the audit's chains are not signed")
     return tuple(
         Problem(message=message, code="mirror-advice", severity=Severity.WARNING)

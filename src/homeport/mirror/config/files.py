@@ -1,19 +1,17 @@
 """The files that the configuration names: there, readable, and what they are said to be."""
 
 import os
-import re
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from homeport.errors import Problem, Span
+from homeport.errors import UsageError
+from homeport.mirror.auth.htpasswd import read_htpasswd
 from homeport.mirror.config.reading import Reading
 from homeport.mirror.model.config import CredentialsConfig, MirrorConfig, TlsConfig
 from homeport.settings.source import KeyPath
 
 MAX_FILE = 4 * 1024**2
-_BCRYPT = re.compile(r"\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}")
-_HTPASSWD_NAME = re.compile(r"[^\s:]{1,255}")
 
 
 def check_files(config: MirrorConfig, reading: Reading, env: Mapping[str, str]) -> None:
@@ -139,27 +137,13 @@ def _is_object(content: bytes) -> bool:
 
 
 def _htpasswd(file: str, reading: Reading, path: KeyPath) -> None:
-    content = _content(file, reading, path, "homeport mirror user add NAME makes it")
-    if content is None:
+    hint = "homeport mirror user add NAME makes it"
+    if _content(file, reading, path, hint) is None:
         return
-    for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), start=1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        name, colon, hashed = line.partition(":")
-        if not colon or _HTPASSWD_NAME.fullmatch(name) is None:
-            message = "expected NAME:HASH"
-        elif _BCRYPT.fullmatch(hashed.strip()) is None:
-            message = "the password is not hashed by bcrypt"
-        else:
-            continue
-        reading.problems.append(
-            Problem(
-                code="mirror-htpasswd",
-                message=message,
-                span=Span(file, number, 1),
-                hint="homeport mirror user add NAME writes such a line",
-            )
-        )
+    try:
+        read_htpasswd(Path(file))
+    except UsageError as error:
+        reading.problems += error.problems
 
 
 def _audit_key(file: str, data: str, reading: Reading) -> None:

@@ -44,14 +44,18 @@ def find_config(path: Path | None, env: Mapping[str, str]) -> Path | None:
 
 
 def load_config(
-    path: Path | None, env: Mapping[str, str], overrides: Mapping[str, object] | None = None
+    path: Path | None,
+    env: Mapping[str, str],
+    overrides: Mapping[str, object] | None = None,
+    *,
+    files: bool = True,
 ) -> MirrorConfig:
     """The configuration in force, with every path absolute.
 
     `path` is `--config`; see `find_config` for what None means. `overrides` are flags: `listen` (an
     address for the one listener) and `data` (a folder, relative to the current one); None is not
-    given. Touches no network; reads the files that are named. Raises `UsageError` with every fault
-    at once.
+    given. Touches no network; reads the files that are named, but for `files` False (somebody is
+    about to make one). Raises `UsageError` with every fault at once.
     """
     file = find_config(path, env)
     source = None if file is None else _read(file)
@@ -60,7 +64,8 @@ def load_config(
     config = _config(table, reading, env, overrides or {})
     upstreams = _names(table, "upstreams") or tuple(config.upstreams)
     check(config, reading, frozenset(upstreams))
-    check_files(config, reading, env)
+    if files:
+        check_files(config, reading, env)
     if reading.problems:
         raise UsageError(sorted(reading.problems, key=lambda problem: _order(problem.span)))
     return config

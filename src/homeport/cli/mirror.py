@@ -1,0 +1,83 @@
+"""`homeport mirror …`: the registry that is also a mirror. Each command has a module of its own."""
+
+import argparse
+from importlib import import_module
+
+from homeport.cli.options import Commands, add_file_option, add_group
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from homeport.mirror.model.config import MirrorConfig
+
+MIRROR_COMMANDS = ("serve", "check", "user")
+"""`NAME` is the module `homeport.cli.mirror_NAME`, with an `add_command(commands)`."""
+
+GROUP = "mirror"
+EXTRA = "pip install 'homeport[mirror]'"
+EXAMPLES = """\
+  homeport mirror check                     is the configuration valid?
+  homeport mirror serve                     serve it
+  homeport mirror user add ann              a user with a password
+"""
+
+
+def add_command(commands: Commands) -> None:
+    inner = add_group(
+        commands,
+        GROUP,
+        summary="Serve a registry that is also a mirror of public registries.",
+        examples=EXAMPLES,
+    )
+    for name in MIRROR_COMMANDS:
+        import_module(f"homeport.cli.mirror_{name}").add_command(inner)
+
+
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """What every command takes that reads the mirror's configuration."""
+    add_file_option(
+        parser,
+        "--config",
+        metavar="FILE",
+        text="the configuration (default: $HOMEPORT_MIRROR_CONFIG, /etc/homeport/homeport.toml)",
+    )
+    add_file_option(
+        parser, "--data", metavar="DIR", text="where the mirror keeps everything, over the file"
+    )
+
+
+def config_loader(args: argparse.Namespace, *, files: bool = True) -> "Callable[[], MirrorConfig]":
+    """Reads the configuration that the options name, each time anew; raises `UsageError`. `files`
+    False leaves the files that it names for later."""
+    import os
+    from pathlib import Path
+
+    from homeport.mirror.config import load_config
+
+    path = None if args.config is None else Path(args.config).absolute()
+    data = None if args.data is None else str(Path(args.data).absolute())
+    overrides = {"listen": getattr(args, "listen", None), "data": data}
+    return lambda: load_config(path, os.environ, overrides, files=files)
+
+
+def require(*modules: str) -> None:
+    """Raises `MissingError` if the mirror's own libraries are not installed."""
+    for module in modules:
+        try:
+            import_module(module)
+        except ModuleNotFoundError as error:
+            raise missing(error) from None
+
+
+def missing(error: ModuleNotFoundError) -> Exception:
+    """What to raise where a module is not there; our own are never missing but by a defect."""
+    from homeport.errors import MissingError
+
+    if (error.name or "homeport").partition(".")[0] == "homeport":
+        return error
+    return MissingError.of(
+        f"the mirror needs the Python package {error.name}, which is not installed",
+        code="mirror-extra",
+        hint=EXTRA,
+    )
