@@ -1,0 +1,66 @@
+"""`homeport mirror serve`: one loop, its signals, and the way down."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+
+import uvloop
+
+from homeport.errors import ExitCode, HomeportError
+from homeport.mirror.app.log import configure
+from homeport.mirror.app.mirror import Mirror
+from homeport.mirror.model.config import MirrorConfig
+
+log = logging.getLogger("homeport.mirror")
+
+
+def run(config: MirrorConfig, *, reload: Callable[[], MirrorConfig]) -> int:
+    """Serve until SIGTERM or SIGINT; SIGHUP reads the configuration anew by `reload`.
+
+    Raises HomeportError where it cannot start.
+    """
+    configure()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return int(runner.run(_serve(config, reload)))
+
+
+async def _serve(config: MirrorConfig, reload: Callable[[], MirrorConfig]) -> ExitCode:
+    stop, again = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, again.set)
+    mirror = Mirror(config)
+    await mirror.open()
+    reloader = asyncio.create_task(_reload(mirror, again, reload))
+    try:
+        await stop.wait()
+        log.info("stopping: transfers have %g s to end", mirror.config.limits.drain_timeout)
+        # A second signal ends the wait at once.
+        stop.clear()
+        closing = asyncio.create_task(mirror.close())
+        hurry = asyncio.create_task(stop.wait())
+        await asyncio.wait((closing, hurry), return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+        if not closing.done():
+            await mirror.server.close(0)
+        await closing
+    finally:
+        reloader.cancel()
+    return ExitCode.OK
+
+
+async def _reload(mirror: Mirror, again: asyncio.Event, read: Callable[[], MirrorConfig]) -> None:
+    while True:
+        await again.wait()
+        again.clear()
+        try:
+            await mirror.reload(await asyncio.to_thread(read))
+        except HomeportError as error:
+            for problem in error.problems:
+                log.error("reload refused, nothing changed: %s", problem)
+        except (OSError, ValueError) as error:
+            log.error("reload refused, nothing changed: %s", error)
+        else:
+            log.info("reloaded")
