@@ -128,16 +128,22 @@ class Client:
             return read_manifest(response, content, host, what, reference)
 
     async def head_blob(self, repository: str, digest: Digest) -> int | None:
-        """end-2 by HEAD: the size, None where it is not said."""
+        """end-2 by HEAD: the size, None where it is not said.
+
+        A 404 is confirmed by the GET of one byte: distribution's own mirror denies by HEAD what it
+        would fetch by GET (distribution#4747).
+        """
         what = f"blob {digest} of {repository}"
         try:
             async with self._ask("HEAD", repository, f"blobs/{digest}", what) as (response, host):
                 check_plain(response, host, what)
                 return response.content_length
+        except NotFoundError:
+            pass
         except FailedError as error:
+            # The registry may have it, and its storage sign URLs for GET alone.
             if error.status not in (403, 405):
                 raise
-        # The registry has it, but its storage signs URLs for GET alone.
         async with self.open_blob(repository, digest, stop=1) as download:
             return download.size
 

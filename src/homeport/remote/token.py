@@ -191,7 +191,7 @@ class Authorizer:
         refusal = self._refusals.get(key)
         if refusal is not None:
             if now < refusal.until:
-                raise refusal.error
+                raise refusal.error.with_traceback(None)
             del self._refusals[key]
         task = self._running.get(key)
         if task is None:
