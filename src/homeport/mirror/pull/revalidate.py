@@ -213,7 +213,6 @@ class TagReader:
             raise
         self._troubles.clear(repository.upstream)
         self._troubles.clear((repository, tag))
-        self._negatives.clear(repository, tag)
         return fetched
 
     def _note(self, repository: Repository, tag: str, error: RemoteError) -> None:

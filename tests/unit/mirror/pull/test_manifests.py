@@ -340,6 +340,22 @@ def test_a_put_clears_what_was_remembered_as_missing() -> None:
     asyncio.run(scenario())
 
 
+def test_a_put_and_a_deletion_leave_nothing_remembered() -> None:
+    async def scenario() -> None:
+        async with reading() as world:
+            digest = digest_of(image())
+            await world.error("1")
+            await world.error(digest)
+            await world.push(image(), "1", repository=NGINX)
+            await world.metadata.delete_manifest(NGINX, digest)
+            world.upstream.put(image(), "1")
+            assert (await world.get(digest)).status == 200
+            await world.metadata.delete_tag(NGINX, "1")
+            assert (await world.get("1")).status == 200
+
+    asyncio.run(scenario())
+
+
 def test_a_store_that_cannot_write_passes_through() -> None:
     async def scenario() -> None:
         async with reading() as world:

@@ -221,6 +221,17 @@ def test_what_is_known_is_served_with_a_warning(failure: RemoteError, status: in
     asyncio.run(scenario())
 
 
+def test_a_black_hole_does_not_hang_lists() -> None:
+    async def scenario() -> None:
+        async with reading(answer_timeout=0.2) as world:
+            world.upstream.gate = asyncio.Event()
+            for _ in range(3):
+                assert (await error(world, SUBJECT)).status == 504
+            assert len(world.upstream.asked) == 1  # the others did not wait
+
+    asyncio.run(asyncio.wait_for(scenario(), 5))
+
+
 def test_an_upstream_without_the_repository_has_no_referrers() -> None:
     async def scenario() -> None:
         async with reading() as world:

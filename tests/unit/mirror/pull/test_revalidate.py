@@ -322,6 +322,25 @@ def test_a_failure_of_one_tag_says_nothing_of_others() -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize(
+    "answer", [NotFoundError("gone", status=404), FailedError("broken", status=500)]
+)
+def test_whoever_answers_is_not_out_of_reach(answer: RemoteError) -> None:
+    async def scenario() -> None:
+        async with reading() as world:
+            await stale(world, "1", "2")
+            world.upstream.failure = UnreachableError("refused")
+            assert_stale(await world.get("1"))
+            world.upstream.failure = None
+            world.upstream.failures["HEAD", "1"] = answer
+            world.clock.pass_by(10)
+            assert_stale(await world.get("1"))
+            await settled(world)
+            assert "Warning" not in (await world.get("2")).headers
+
+    asyncio.run(scenario())
+
+
 def test_new_bytes_that_are_wrong_leave_the_old_ones() -> None:
     async def scenario() -> None:
         async with reading() as world:
@@ -346,6 +365,7 @@ def test_gone_upstream_is_kept_and_marked() -> None:
                 assert "gone upstream since 2027-01-15" in reply.headers["Warning"]
                 assert reply.outcome is not None
                 assert reply.outcome.upstream_status == 404
+                await settled(world)
             assert world.upstream.asked == [("HEAD", "1")]
             row = await world.metadata.tag(NGINX, "1")
             assert row is not None

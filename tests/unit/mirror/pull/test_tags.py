@@ -274,6 +274,20 @@ def test_a_black_hole_does_not_hang_lists() -> None:
     asyncio.run(asyncio.wait_for(scenario(), 5))
 
 
+def test_a_list_that_comes_ends_the_trouble_of_its_upstream() -> None:
+    async def scenario() -> None:
+        async with reading() as world:
+            await world.push(image(), "a", repository=NGINX)
+            world.upstream.failure = UnreachableError("refused")
+            await world.tags()
+            world.upstream.failure = None
+            world.clock.pass_by(2)
+            assert "Warning" not in (await world.tags()).headers
+            assert world.manifests._tag_lists._troubles.of(NGINX.upstream) is None
+
+    asyncio.run(scenario())
+
+
 def test_those_who_ask_together_ask_once() -> None:
     async def scenario() -> None:
         async with reading() as world:

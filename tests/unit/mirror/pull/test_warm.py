@@ -208,6 +208,37 @@ def test_uses_are_written_in_batches() -> None:
     asyncio.run(scenario())
 
 
+def test_uses_are_noted_once_and_many_are_written_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        monkeypatch.setattr("homeport.mirror.pull.warm_use.EAGER", 3)
+        async with reading() as world:
+            for number in range(2):
+                await world.push(image(str(number)), str(number))
+            for _ in range(5):
+                for number in range(2):
+                    await world.get(str(number), repository=TEAM)
+            assert len(world.manifests._uses._noted) == 2
+            await world.push(image("2"), "2")
+            await world.get("2", repository=TEAM)
+            for _ in range(10):
+                await asyncio.sleep(0)
+            assert world.manifests._uses._noted == []
+
+    asyncio.run(scenario())
+
+
+def test_what_was_read_before_a_change_is_not_kept() -> None:
+    warm = Warm(10**6)
+    manifest = Manifest(digest=digest_of(b"x"), media_type=OCI_MANIFEST, content=b"x")
+    with warm.watch(NGINX) as watch, warm.watch(OTHER) as other:
+        warm.changed(Change(Kind.TAG, NGINX, "1"))
+        assert not warm.keep(watch, "1", Mark(Page(NGINX, manifest), fresh_until=1.0))
+        assert warm.keep(other, "1", Mark(Page(OTHER, manifest), fresh_until=1.0))
+    assert warm.mark(NGINX, "1") is None
+    assert warm.mark(OTHER, "1") is not None
+    assert warm._watches == {}
+
+
 def test_uses_are_written_in_the_background_and_on_close() -> None:
     async def scenario() -> None:
         async with reading() as world:
