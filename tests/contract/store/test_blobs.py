@@ -2,36 +2,21 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
 
 from homeport.mirror.errors import DigestMismatchError, NoSpaceError
 from homeport.mirror.store.api import Blobs, StoreError
-from homeport.mirror.store.files import open_blobs
-from homeport.mirror.store.memory import MemoryBlobs
-from homeport.oci.digest import Digest, digest_of
+from homeport.oci.digest import digest_of
+from testbed.stores import content_of, file_blobs, memory_blobs, put_blob
 
 Opened = Callable[..., AbstractAsyncContextManager[Blobs]]
 
 
-@asynccontextmanager
-async def files(folder: Path, quota: int | None = None) -> AsyncIterator[Blobs]:
-    blobs = await open_blobs(folder, quota=quota, reserve=0, clock=lambda: 7.0)
-    try:
-        yield blobs
-    finally:
-        await blobs.close()
-
-
-@asynccontextmanager
-async def memory(_: Path, quota: int | None = None) -> AsyncIterator[Blobs]:
-    yield MemoryBlobs(quota=quota, clock=lambda: 7.0)
-
-
-@pytest.fixture(params=[files, memory], ids=["files", "memory"])
+@pytest.fixture(params=[file_blobs, memory_blobs], ids=["files", "memory"])
 def opened(request: pytest.FixtureRequest) -> Opened:
     found: Opened = request.param
     return found
@@ -44,30 +29,11 @@ def run(scenario: Awaitable[None]) -> None:
     asyncio.run(main())
 
 
-async def put(blobs: Blobs, content: bytes, key: str = "upload-1") -> Digest:
-    staged = await blobs.stage(key, fresh=True)
-    await staged.append(content)
-    digest = digest_of(content)
-    await staged.commit(digest, durable=True)
-    await staged.close()
-    return digest
-
-
-async def content_of(blobs: Blobs, digest: Digest) -> bytes | None:
-    blob = await blobs.open(digest)
-    if blob is None:
-        return None
-    try:
-        return await blob.read(0, blob.size + 10)
-    finally:
-        blob.close()
-
-
 def test_what_is_committed_is_there_whole_and_in_parts(opened: Opened, tmp_path: Path) -> None:
     async def scenario() -> None:
         content = bytes(range(256)) * 5000
         async with opened(tmp_path) as blobs:
-            digest = await put(blobs, content)
+            digest = await put_blob(blobs, content)
             assert await blobs.stat(digest) == len(content)
             blob = await blobs.open(digest)
             assert blob is not None
@@ -231,7 +197,7 @@ def test_what_left_the_stage_is_gone(opened: Opened, tmp_path: Path, leave: str)
 def test_a_quarantined_blob_is_served_no_more(opened: Opened, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with opened(tmp_path) as blobs:
-            digest = await put(blobs, b"content")
+            digest = await put_blob(blobs, b"content")
             assert await blobs.quarantine(digest, "wrong bytes")
             assert await blobs.stat(digest) is None
             assert (await blobs.usage()).blobs == 0
@@ -242,7 +208,7 @@ def test_a_quarantined_blob_is_served_no_more(opened: Opened, tmp_path: Path) ->
 def test_an_open_blob_outlives_its_deletion(opened: Opened, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with opened(tmp_path) as blobs:
-            digest = await put(blobs, b"content")
+            digest = await put_blob(blobs, b"content")
             blob = await blobs.open(digest)
             assert blob is not None
             assert await blobs.delete(digest) == 7
@@ -258,8 +224,8 @@ def test_an_open_blob_outlives_its_deletion(opened: Opened, tmp_path: Path) -> N
 def test_a_blob_that_comes_twice_is_counted_once(opened: Opened, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with opened(tmp_path) as blobs:
-            await put(blobs, b"content", "upload-1")
-            digest = await put(blobs, b"content", "upload-2")
+            await put_blob(blobs, b"content", "upload-1")
+            digest = await put_blob(blobs, b"content", "upload-2")
             assert (await blobs.usage()).blobs == 7
             assert await blobs.make_durable(digest)
 
@@ -269,7 +235,7 @@ def test_a_blob_that_comes_twice_is_counted_once(opened: Opened, tmp_path: Path)
 def test_the_quota_holds_and_what_is_there_stays(opened: Opened, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with opened(tmp_path, quota=100) as blobs:
-            await put(blobs, b"x" * 40)
+            await put_blob(blobs, b"x" * 40)
             staged = await blobs.stage("upload-2")
             await staged.append(b"y" * 40)
             with pytest.raises(NoSpaceError):

@@ -1,9 +1,8 @@
 """The contract of `Metadata`: every implementation behaves like this."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
@@ -18,36 +17,27 @@ from homeport.mirror.store.api import (
     Metadata,
     UploadRow,
 )
-from homeport.mirror.store.memory import MemoryMetadata
-from homeport.mirror.store.sqlite import open_metadata
 from homeport.oci.digest import Digest, digest_of
-from homeport.oci.manifest import Descriptor, Manifest, parse_manifest
+from homeport.oci.manifest import Descriptor, Manifest
 from homeport.oci.media_type import FOREIGN_LAYER, OCI_INDEX, OCI_MANIFEST
+from testbed.stores import (
+    CONFIG,
+    LOCAL,
+    NGINX,
+    OTHER,
+    blob,
+    image,
+    index,
+    link,
+    memory_metadata,
+    put,
+    sqlite_metadata,
+)
 
 Opened = Callable[[Path], AbstractAsyncContextManager[Metadata]]
 
-NGINX = Repository("docker.io", "library/nginx")
-OTHER = Repository("docker.io", "library/other")
-LOCAL = Repository("local", "team/app")
-LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
-CONFIG = "application/vnd.oci.image.config.v1+json"
 
-
-@asynccontextmanager
-async def sqlite(folder: Path) -> AsyncIterator[Metadata]:
-    metadata = await open_metadata(folder / "metadata.db", clock=lambda: 0.0)
-    try:
-        yield metadata
-    finally:
-        await metadata.close()
-
-
-@asynccontextmanager
-async def memory(_: Path) -> AsyncIterator[Metadata]:
-    yield MemoryMetadata(clock=lambda: 0.0)
-
-
-@pytest.fixture(params=[sqlite, memory], ids=["sqlite", "memory"])
+@pytest.fixture(params=[sqlite_metadata, memory_metadata], ids=["sqlite", "memory"])
 def opened(request: pytest.FixtureRequest) -> Opened:
     found: Opened = request.param
     return found
@@ -58,56 +48,6 @@ def run(scenario: Awaitable[None]) -> None:
         await scenario
 
     asyncio.run(main())
-
-
-def blob(name: str) -> Digest:
-    return digest_of(name.encode())
-
-
-def described(digest: Digest, media_type: str, size: int = 10) -> dict[str, object]:
-    return {"mediaType": media_type, "digest": digest, "size": size}
-
-
-def image(
-    name: str,
-    *layers: str,
-    media_type: str = LAYER,
-    subject: Manifest | None = None,
-    artifact_type: str | None = None,
-) -> Manifest:
-    document: dict[str, object] = {
-        "schemaVersion": 2,
-        "mediaType": OCI_MANIFEST,
-        "config": described(blob(f"config-{name}"), CONFIG),
-        "layers": [described(blob(layer), media_type) for layer in layers],
-        "annotations": {"name": name},
-    }
-    if subject is not None:
-        document["subject"] = described(subject.digest, OCI_MANIFEST)
-    if artifact_type is not None:
-        document["artifactType"] = artifact_type
-    return parse_manifest(json.dumps(document).encode(), OCI_MANIFEST)
-
-
-def index(*children: Manifest) -> Manifest:
-    manifests = [described(child.digest, OCI_MANIFEST, len(child.content)) for child in children]
-    document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}
-    return parse_manifest(json.dumps(document).encode(), OCI_INDEX)
-
-
-def never(_: Repository, __: str) -> bool:
-    return False
-
-
-async def put(
-    metadata: Metadata, home: Repository, manifest: Manifest, *tags: str, at: float = 1.0
-) -> None:
-    await metadata.put_manifest(home, manifest, tags=tags, at=at, durable=home.is_local)
-
-
-async def link(metadata: Metadata, home: Repository, *names: str, at: float = 1.0) -> None:
-    for name in names:
-        await metadata.link_blob(home, blob(name), 100, at=at, durable=home.is_local)
 
 
 def test_a_manifest_comes_back_as_it_went_in_and_only_where_it_is_linked(
@@ -591,6 +531,27 @@ def test_a_hold_waits_for_the_burial(opened: Opened, tmp_path: Path) -> None:
             await asyncio.wait_for(holding, 5)
             assert not await metadata.forget(blob("x"), now=1.0)
             await metadata.hold([blob("x")], Hold.UPLOAD, until=9.0)  # a refusal leaves no grave
+
+    run(scenario())
+
+
+def test_the_condemned_are_not_written_until_they_are_buried(
+    opened: Opened, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with opened(tmp_path) as metadata:
+            await metadata.hold([blob("x")], Hold.UPLOAD, until=9.0)
+            await metadata.hold([blob("y")], Hold.SERVED, until=9.0)
+            assert not await metadata.condemn(blob("x"), now=8.0)
+            await metadata.hold([blob("x")], Hold.UPLOAD, until=9.0)
+            assert await metadata.condemn(blob("x"), now=9.0)
+            assert await metadata.condemn(blob("y"), now=8.0)
+            assert not await metadata.condemn(blob("y"), now=8.0)
+            holding = asyncio.create_task(metadata.hold([blob("y")], Hold.FILL, until=99.0))
+            await asyncio.wait((holding,), timeout=0.05)
+            assert not holding.done()
+            await metadata.buried(blob("y"))
+            await asyncio.wait_for(holding, 5)
 
     run(scenario())
 

@@ -181,6 +181,10 @@ class Hold(StrEnum):
     FILL = "fill"
 
 
+HOLD_FOR = {Hold.SERVED: 3600.0, Hold.UPLOAD: 86_400.0, Hold.FILL: 86_400.0}
+"""Seconds. A fill lets go when it is over; its time is for those that die."""
+
+
 class Metadata(Protocol):
     """Which repository shows what. `at` and `until` are seconds since 1970, given by the caller."""
 
@@ -285,9 +289,15 @@ class Metadata(Protocol):
     async def buried(self, digest: Digest) -> None:
         """The bytes of what was forgotten are deleted."""
 
-    async def expire_links(self, *, before: float, now: float, limit: int) -> int:
+    async def condemn(self, digest: Digest, *, now: float) -> bool:
+        """Keep everybody from committing it until `buried`, to look at its bytes and lose it if
+        they are wrong. False while an upload or a fill holds it."""
+
+    async def expire_links(
+        self, *, before: float, now: float, limit: int, within: Repository | None = None
+    ) -> int:
         """Unlink up to `limit` blobs that were linked before then, that no manifest of the same
-        repository references and that nothing holds; how many."""
+        repository references and that nothing holds; how many. `within` one repository only."""
 
     async def lose_blob(self, digest: Digest) -> Sequence[Repository]:
         """The bytes turned out to be missing or wrong: drop row and links, so that they are fetched

@@ -281,12 +281,27 @@ class MemoryMetadata(MemorySpace):
                 self._burials.end(digest)
         return gone
 
+    async def condemn(self, digest: Digest, *, now: float) -> bool:
+        if not self._burials.begin(digest):
+            return False
+        holds = self._now().holds
+        if any(holds.get((digest, why), 0.0) > now for why in (Hold.UPLOAD, Hold.FILL)):
+            self._burials.end(digest)
+            return False
+        return True
+
     async def buried(self, digest: Digest) -> None:
         self._burials.end(digest)
 
-    async def expire_links(self, *, before: float, now: float, limit: int) -> int:
+    async def expire_links(
+        self, *, before: float, now: float, limit: int, within: Repository | None = None
+    ) -> int:
         async with self._write() as write:
-            expired = self._expired(write.state, before, now)[:limit]
+            expired = [
+                each
+                for each in self._expired(write.state, before, now)
+                if within in (None, each[0])
+            ][:limit]
             for home, digest in expired:
                 del write.state.blob_links[home, digest]
                 write.changes.append(Change(Kind.BLOB, home, digest))

@@ -229,13 +229,29 @@ class SqliteMetadata:
                 self._burials.end(digest)
         return gone
 
+    async def condemn(self, digest: Digest, *, now: float) -> bool:
+        if not self._burials.begin(digest):
+            return False
+        written = True
+        try:
+            written = await self._read(lambda c: space.is_written(c, digest, now))
+        finally:
+            if written:
+                self._burials.end(digest)
+        return not written
+
     async def buried(self, digest: Digest) -> None:
         self._burials.end(digest)
 
-    async def expire_links(self, *, before: float, now: float, limit: int) -> int:
-        return await self._write(
-            lambda c, changes: space.expire_links(c, changes, before=before, now=now, limit=limit)
-        )
+    async def expire_links(
+        self, *, before: float, now: float, limit: int, within: Repository | None = None
+    ) -> int:
+        def work(connection: sqlite3.Connection, changes: list[Change]) -> int:
+            return space.expire_links(
+                connection, changes, before=before, now=now, limit=limit, within=within
+            )
+
+        return await self._write(work)
 
     async def coldest(
         self, *, now: float, limit: int, pinned: Callable[[Repository, str], bool]

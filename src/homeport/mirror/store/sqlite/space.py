@@ -8,6 +8,7 @@ from sqlite3 import Connection
 from homeport.mirror.model.names import LOCAL, Repository
 from homeport.mirror.store.api import BACKUP, Change, Hold, Kind
 from homeport.mirror.store.sqlite import manifests
+from homeport.mirror.store.sqlite.repositories import number_of
 from homeport.oci.digest import Digest
 
 # From a digest to all that references it: is anything of it held?
@@ -53,6 +54,15 @@ def is_held(connection: Connection, digest: Digest, now: float) -> bool:
     return connection.execute(_HELD, {"digest": digest, "now": now}).fetchone() is not None
 
 
+def is_written(connection: Connection, digest: Digest, now: float) -> bool:
+    """Whether an upload or a fill holds this very digest."""
+    row = connection.execute(
+        "SELECT 1 FROM holds WHERE digest = :digest AND until > :now AND why <> :served",
+        {"digest": digest, "now": now, "served": Hold.SERVED.value},
+    ).fetchone()
+    return row is not None
+
+
 def garbage(connection: Connection, now: float, limit: int) -> Sequence[tuple[Digest, int]]:
     return connection.execute(
         f"WITH {_ALL_HELD}, loose (digest, size) AS ("
@@ -84,16 +94,28 @@ def forget(connection: Connection, digest: Digest, now: float) -> bool:
 
 
 def expire_links(
-    connection: Connection, changes: list[Change], *, before: float, now: float, limit: int
+    connection: Connection,
+    changes: list[Change],
+    *,
+    before: float,
+    now: float,
+    limit: int,
+    within: Repository | None,
 ) -> int:
     connection.execute("DELETE FROM holds WHERE until <= :now", {"now": now})
     rows = connection.execute(
         f"WITH {_ALL_HELD} SELECT k.repository, k.digest, p.upstream, p.name FROM blob_links k"
         " JOIN repositories p ON p.id = k.repository WHERE k.at < :before"
+        " AND (:within IS NULL OR k.repository = :within)"
         " AND NOT EXISTS (SELECT 1 FROM refs r JOIN links l ON l.manifest = r.manifest"
         "  WHERE r.digest = k.digest AND r.child = 0 AND l.repository = k.repository)"
         " AND k.digest NOT IN held ORDER BY k.at LIMIT :limit",
-        {"before": before, "now": now, "limit": limit},
+        {
+            "before": before,
+            "now": now,
+            "limit": limit,
+            "within": None if within is None else number_of(connection, within) or 0,
+        },
     ).fetchall()
     for home, digest, upstream, name in rows:
         connection.execute(
