@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 
+_LEEWAY = 1.25
+"""What is left of the same deadline differs a little from call to call."""
+
 
 class Breaker:
     """Open for `seconds` after a failure. `clock` gives seconds.
@@ -33,7 +36,7 @@ class Breaker:
         call is the one that tries, unless it only wants to `look`."""
         if self.open_until is None:
             return False
-        if self._limit is not None and (deadline is None or deadline > self._limit):
+        if self._limit is not None and (deadline is None or deadline > self._limit * _LEEWAY):
             return False
         if self._clock() < self.open_until or self._trying:
             return True
