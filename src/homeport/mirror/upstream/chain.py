@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 
+from homeport.errors import UsageError
 from homeport.mirror.model.config import UpstreamConfig
 from homeport.mirror.upstream.api import (
     ManifestAnswer,
@@ -258,9 +259,13 @@ def make_upstream(
     manifest_bytes: int = 8 * 1024 * 1024,
 ) -> Upstream:
     """The upstream that the settings describe; nothing is connected yet. `env` is for passwords and
-    credential helpers, `clock` gives seconds (`state()` shows its times). Raises ValueError in
-    words for settings that cannot be used."""
-    return Chain(config, make_sources(config, clock=clock, env=env, manifest_bytes=manifest_bytes))
+    credential helpers, `clock` gives seconds (`state()` shows its times). Raises UsageError for
+    settings that cannot be used."""
+    try:
+        sources = make_sources(config, clock=clock, env=env, manifest_bytes=manifest_bytes)
+    except ValueError as error:
+        raise UsageError.of(str(error), code="upstream") from None
+    return Chain(config, sources)
 
 
 def _most_telling(errors: list[RemoteError]) -> RemoteError:
