@@ -149,12 +149,9 @@ class Fill:
         return self.download
 
     async def _attempt(self, staged: Staged, download: Download) -> None:
-        reservation: Reservation | None = None
         try:
             if staged.size == 0 or staged.size != self.hint:
                 try:
-                    await download.open()
-                    reservation = await self._reserve(download, staged)
                     await self._receive(download, staged)
                 except BeyondError:
                     _LOG.info("%s is all here, says the upstream", self.digest)
@@ -163,22 +160,33 @@ class Fill:
             await staged.commit(self.digest, durable=False)
         finally:
             await download.close()
-            if reservation is not None:
-                reservation.release()
         await self._link(staged.size)
         self.content.finish()
         self._means.counts.completed += 1
 
-    async def _reserve(self, download: Download, staged: Staged) -> Reservation:
-        size = self.hint if download.size is None else download.size
+    async def _reserve(self, size: int | None, staged: Staged) -> Reservation:
         missing = self._means.policy.slice if size is None else max(0, size - staged.size)
         return await self._means.blobs.reserve(missing, key=staged.key)
 
     async def _receive(self, download: Download, staged: Staged) -> None:
-        content = self.content
-        content.open(self.hint if download.size is None else download.size, download.source)
+        """Space is reserved first; before the upstream is asked, if the size is known by then."""
+        reservation = await self._reserve(self.hint, staged)
+        try:
+            await download.open()
+            size = self.hint if download.size is None else download.size
+            if size != self.hint:
+                reservation.release()
+                reservation = await self._reserve(size, staged)
+            self.content.open(size, download.source)
+            await self._append(download, staged)
+        finally:
+            reservation.release()
+
+    async def _append(self, download: Download, staged: Staged) -> None:
         policy = self._means.policy
-        appender = Appender(staged, content.grown, batch=policy.batch, most_pending=policy.pending)
+        appender = Appender(
+            staged, self.content.grown, batch=policy.batch, most_pending=policy.pending
+        )
         try:
             while chunk := await download.read():
                 await appender.put(chunk)
@@ -234,17 +242,17 @@ class Fill:
         content.spill()
         try:
             await content.idle()
-            if staged is not None:
+            if staged is not None and content.readers:
                 await content.hash_prefixes(algorithm_of(self.digest))
         except StoreError as error:
             _LOG.error("what came of %s cannot be read: %s", self.digest, error)
-        try:
-            content.lose()
-            if staged is not None:
-                await staged.drop()
-        except StoreError as error:
-            _LOG.error("what came of %s cannot be dropped: %s", self.digest, error)
         finally:
+            content.lose()
+            try:
+                if staged is not None:
+                    await staged.drop()
+            except StoreError as error:
+                _LOG.error("what came of %s cannot be dropped: %s", self.digest, error)
             content.released.set()
 
     async def _keep(self, staged: Staged) -> None:

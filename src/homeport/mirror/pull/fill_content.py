@@ -11,6 +11,7 @@ from homeport.mirror.store.api import Staged, StoreError
 from homeport.oci.digest import Hash, start_hash
 
 _HASHED_AT_ONCE = 1024**2
+_HASHED_INLINE = 64 * 1024
 
 
 class State(Enum):
@@ -119,7 +120,10 @@ class Content:
                 data = await self._staged.read(position, wanted)
                 if not data:
                     raise StoreError(f"{self._staged.key} has lost what was appended")
-                await asyncio.to_thread(running.update, data)
+                if len(data) < _HASHED_INLINE:
+                    running.update(data)
+                else:
+                    await asyncio.to_thread(running.update, data)
                 position += len(data)
             reader.prefix = running.copy()
 

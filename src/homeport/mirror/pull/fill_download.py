@@ -1,6 +1,6 @@
 """The bytes of one blob from its upstreams, whatever happens on the way."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack, suppress
 
 from homeport.mirror.bandwidth.api import Flow
@@ -109,11 +109,13 @@ class Download:
                 return kept
 
     async def close(self) -> None:
-        self._chunks = None
+        chunks, self._chunks = self._chunks, None
         if self._flow is not None:
             self._flow.close()
             self._flow = None
         stack, self._stack = self._stack, AsyncExitStack()
+        if isinstance(chunks, AsyncGenerator):
+            stack.push_async_callback(chunks.aclose)
         with suppress(RemoteError):
             await stack.aclose()
 
