@@ -136,6 +136,8 @@ class BlobWriter:
                 headers=_headers(target, session.row.session, staged.size),
             )
         expected = request.length if chunk is None else chunk.size
+        if request.body is None and not expected:
+            return
         ceiling = await self._ceiling(target.repository, session)
         session.claim = staged.size + (expected or 0)
         try:

@@ -104,9 +104,23 @@ def test_two_uploads_that_fit_alone_but_not_together(registry: Any, refused: Any
         sessions = [await registry.session(), await registry.session()]
         for session, content in zip(sessions, contents, strict=True):
             await registry.upload("PATCH", session, content)
-        await registry.upload("PUT", sessions[0], digest=digest_of(contents[0]))
+        size_of = registry.metadata.size_of
+
+        async def slowly(upstream: str, prefix: str) -> int:
+            found: int = await size_of(upstream, prefix)
+            await asyncio.sleep(0.005)
+            return found
+
+        registry.metadata.size_of = slowly
+
+        async def finish(number: int) -> int:
+            digest = digest_of(contents[number])
+            return int((await registry.upload("PUT", sessions[number], digest=digest)).status)
+
+        ended = await asyncio.gather(finish(0), finish(1), return_exceptions=True)
+        assert 201 in ended
         async with refused(403, "DENIED"):
-            await registry.upload("PUT", sessions[1], digest=digest_of(contents[1]))
+            raise next(each for each in ended if isinstance(each, Exception))
         assert await registry.metadata.size_of(LOCAL, "team") == 60
 
     asyncio.run(scenario())

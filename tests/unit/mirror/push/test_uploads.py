@@ -385,6 +385,31 @@ def test_one_request_writes_at_a_time(registry: Any, refused: Any) -> None:
     asyncio.run(scenario())
 
 
+def test_a_request_that_waited_for_the_end_of_the_upload(registry: Any, refused: Any) -> None:
+    async def scenario() -> None:
+        more = asyncio.Event()
+
+        async def body() -> AsyncIterator[bytes]:
+            yield CONTENT
+            await more.wait()
+
+        async def late() -> None:
+            async with refused(404, "BLOB_UPLOAD_UNKNOWN"):
+                await registry.upload("PATCH", session, CONTENT)
+
+        session = await registry.session()
+        first = asyncio.ensure_future(registry.upload("PUT", session, body(), digest=DIGEST))
+        await asyncio.sleep(0.001)
+        second = asyncio.ensure_future(late())
+        await asyncio.sleep(0.001)
+        more.set()
+        assert (await first).status == 201
+        await second
+        assert await registry.blobs.staged() == []
+
+    asyncio.run(scenario())
+
+
 def test_an_upload_survives_a_restart(registry: Any) -> None:
     async def scenario() -> None:
         fresh, begun = await registry.session(), await registry.session()
