@@ -7,6 +7,8 @@ judges the password, and its hash is never read.
 import logging
 import ssl
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -52,7 +54,7 @@ class Directory:
         from ldap3.core.exceptions import LDAPException
 
         try:
-            with self._connected() as service:
+            with self._service() as service:
                 return self._find(service, user, password)
         except DirectoryUnavailableError as error:
             _LOG.warning("%s", error)
@@ -107,38 +109,56 @@ class Directory:
         ]
 
     def _binds(self, dn: str, password: str) -> bool:
-        connection = self._connection(dn, password)
-        try:
-            self._start(connection)
+        with self._opened(dn, password) as connection:
             return bool(connection.bind())
-        finally:
-            connection.unbind()
 
-    def _connected(self) -> Any:
-        """The mirror's own connection, bound; a context."""
+    @contextmanager
+    def _service(self) -> Iterator[Any]:
+        """The mirror's own connection, bound."""
         config = self._config
         password = None
         if config.bind_dn is not None and config.bind_password_file is not None:
             password = Path(config.bind_password_file).read_text().rstrip("\r\n")
-        connection = self._connection(config.bind_dn, password)
-        try:
-            self._start(connection)
+        with self._opened(config.bind_dn, password) as connection:
             if not connection.bind():
                 name = connection.result["description"]
                 raise DirectoryUnavailableError(f"{self._host}: the mirror's own bind: {name}")
-        except BaseException:
-            connection.unbind()
-            raise
-        return connection
+            yield connection
+
+    @contextmanager
+    def _opened(self, dn: str | None, password: str | None) -> Iterator[Any]:
+        """A connection, TLS and all, closed afterwards: the library leaves sockets open where
+        opening failed, or where the connection was bound before."""
+        connection = self._connection(dn, password)
+        try:
+            self._start(connection)
+            yield connection
+        finally:
+            used = connection.socket
+            with suppress(Exception):
+                connection.unbind()
+            if used is not None:
+                used.close()
 
     def _start(self, connection: Any) -> None:
         connection.open()
         if self._config.start_tls and not connection.start_tls():
             raise DirectoryUnavailableError(f"{self._host}: it refuses StartTLS")
 
+    def _wrap_socket(self, connection: Any, do_handshake: bool = False) -> None:
+        """In place of the library's own, which compares host names by a function that newer Pythons
+        no longer have."""
+        context = ssl.create_default_context(cafile=self._config.ca)
+        connection.socket = context.wrap_socket(
+            connection.socket,
+            server_hostname=connection.server.host,
+            do_handshake_on_connect=do_handshake,
+        )
+
     def _connection(self, dn: str | None, password: str | None) -> Any:
         config = self._config
         tls = self._ldap.Tls(validate=ssl.CERT_REQUIRED, ca_certs_file=config.ca)
+        tls.wrap_socket = self._wrap_socket
         server = self._ldap.Server(
             config.url,
             tls=tls,
