@@ -11,7 +11,7 @@ _ENCODER = msgspec.json.Encoder()
 
 
 def failure(error: RegistryError, *, challenges: bool) -> Reply:
-    """`challenges` False (a docker-mirror listener): a 401 becomes a 403, because dockerd would
+    """`challenges` False (where dockerd may ask): a 401 becomes a 403, because dockerd would
     answer a challenge with the user's Docker Hub credentials."""
     status, code, headers = error.status, error.code, error.headers
     if status == 401 and not challenges:

@@ -86,9 +86,8 @@ class Flow:
                 await self._audit.room()
             reply = await self._serve(request)
         except RegistryError as error:
-            reply = failure(
-                error, challenges=self._roles[request.listener] is not Role.DOCKER_MIRROR
-            )
+            # A listener for both roles has dockerd for a client, too.
+            reply = failure(error, challenges=self._roles[request.listener] is Role.REGISTRY)
         if self._audit is not None and self._is_durable(request, reply):
             size = len(reply.body) if isinstance(reply.body, bytes) else 0
             await self._audit.write_durably(_record(request, reply, sent=size, complete=True))

@@ -1,5 +1,6 @@
 """One settings file as plain data, with the place of each key."""
 
+import errno
 import os
 import stat
 from collections.abc import Mapping
@@ -42,7 +43,8 @@ def read_source(path: Path, name: str, *, trusted: bool) -> Source | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        detail = "it is a symbolic link" if path.is_symlink() else error.strerror
+        is_link = error.errno == errno.ELOOP and not trusted
+        detail = "it is a symbolic link" if is_link else error.strerror
         raise _broken(name, f"cannot read {name}: {detail}") from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)

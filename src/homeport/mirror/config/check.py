@@ -166,9 +166,10 @@ def _virtual_hosts(listener: ListenerConfig, reading: Reading, upstreams: frozen
 def _both(config: MirrorConfig, reading: Reading) -> None:
     """A listener for both roles is safe only while no path can mean two things, and nobody is
     asked for a password there."""
-    listener = next((found for found in config.listeners if found.role is Role.BOTH), None)
-    if listener is None:
+    both = [listener for listener in config.listeners if listener.role is Role.BOTH]
+    if not both:
         return
+    listener = both[0]
     for prefix, place, what in _prefixes(config, reading):
         if may_be_hub_name(prefix):
             reading.fault(
@@ -178,6 +179,16 @@ def _both(config: MirrorConfig, reading: Reading) -> None:
                 TWO_LISTENERS,
                 code="mirror-ambiguous",
             )
+    for found in both:
+        for host, upstream in found.virtual_hosts.items():
+            if upstream != config.default_upstream:
+                reading.fault(
+                    (*reading.path_of(found), "virtual_hosts", host),
+                    f"a dockerd with {host} among its registry-mirrors would be handed "
+                    f"{upstream}'s content under names of {config.default_upstream}",
+                    TWO_LISTENERS,
+                    code="mirror-ambiguous",
+                )
     if asks_passwords(config.auth):
         reading.fault(
             reading.path_of(listener),

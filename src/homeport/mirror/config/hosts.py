@@ -11,6 +11,7 @@ from homeport.mirror.names import is_host
 
 _HOST_GLOB = re.compile(r"\*\.(.+)")
 _SINK = re.compile(r"file:/.+|syslog:/.+|syslog:(.+):([0-9]{1,5})")
+_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*")
 _PROXIES = ("http", "https", "socks4", "socks5", "socks5h")
 
 
@@ -47,6 +48,8 @@ def upstream_url(text: str) -> str:
     url = _url(text, ("https", "http"))
     if url.username is not None or url.password is not None:
         raise ValueError("a URL holds no user and no password: they belong under credentials")
+    if _PATH.fullmatch(url.path.rstrip("/")) is None:
+        raise ValueError("a URL's path has letters, digits, - . _ ~ and single slashes")
     return text.rstrip("/")
 
 
@@ -88,7 +91,7 @@ def _url(text: str, schemes: tuple[str, ...]) -> SplitResult:
     except ValueError:
         raise ValueError(wanted) from None
     host = url.netloc.rpartition("@")[2]
-    if url.scheme not in schemes or not is_host(host.lower()) or port == 0:
+    if url.scheme not in schemes or not (host.isascii() and is_host(host.lower())) or port == 0:
         raise ValueError(wanted)
     if "?" in text or "#" in text:
         raise ValueError("a URL here has no query and no fragment")

@@ -40,7 +40,10 @@ def find_config(path: Path | None, env: Mapping[str, str]) -> Path | None:
         return path
     if env.get(CONFIG_VARIABLE):
         return Path(env[CONFIG_VARIABLE])
-    return SYSTEM_FILE if SYSTEM_FILE.exists() else None
+    try:
+        return SYSTEM_FILE if SYSTEM_FILE.exists() else None
+    except OSError:  # a folder that we may not enter: reading says so
+        return SYSTEM_FILE
 
 
 def load_config(

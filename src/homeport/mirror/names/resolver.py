@@ -193,15 +193,15 @@ def _doors(config: MirrorConfig, listener: ListenerConfig) -> _Doors:
         )
     prefixes = path_prefixes(config)
     namespaces = frozenset(config.namespaces)
+    hosts = {host.lower().rstrip("."): name for host, name in listener.virtual_hosts.items()}
     if listener.role is Role.BOTH:
         # `--check` refuses such a listener; if one came here all the same, Hub's names win.
         prefixes = {prefix: to for prefix, to in prefixes.items() if not may_be_hub_name(prefix)}
+        hosts = {host: name for host, name in hosts.items() if name == config.default_upstream}
         namespaces = frozenset()
     return _Doors(
         bare_only=False,
-        virtual_hosts={
-            host.lower().rstrip("."): upstream for host, upstream in listener.virtual_hosts.items()
-        },
+        virtual_hosts=hosts,
         prefixes=prefixes,
         depth=max((prefix.count("/") + 1 for prefix in prefixes), default=0),
         namespaces=namespaces,
