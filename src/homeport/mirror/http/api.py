@@ -12,3 +12,10 @@ class Handler(Protocol):
     def finish(self, request: Request, reply: Reply, *, sent: int, complete: bool) -> None:
         """Called exactly once for every request that `handle` was called with: `sent` bytes of the
         body went out, `complete` says that nothing is missing."""
+
+
+class ClientGoneError(ConnectionResetError):
+    """Nobody hears the answer any more."""
+
+    def __init__(self) -> None:
+        super().__init__("the client is gone")

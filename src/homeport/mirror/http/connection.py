@@ -23,6 +23,7 @@ from aiohttp.http import HttpProcessingError, HttpRequestParser, RawRequestMessa
 from aiohttp.streams import StreamReader
 
 from homeport.mirror.errors import RegistryError
+from homeport.mirror.http.api import ClientGoneError
 from homeport.mirror.http.exchange import exchange
 from homeport.mirror.http.listening import Listening
 from homeport.mirror.http.origin import UNIX, plain_address
@@ -37,6 +38,8 @@ PIPELINE = 16
 READ_BUFFER = 256 * 1024
 WRITE_BUFFER = 256 * 1024
 LINGER_SECONDS = 3.0
+HALF_CLOSED_SECONDS = 1.0
+"""How long a pull goes on for a client that closed its sending half: most of them are gone."""
 
 
 class Phase(IntEnum):
@@ -57,6 +60,7 @@ class Connection(BaseProtocol):
         "_admitted",
         "_closing",
         "_counted",
+        "_half_closed",
         "_head_bytes",
         "_messages",
         "_outgoing",
@@ -106,6 +110,7 @@ class Connection(BaseProtocol):
         self._admitted = False
         self._closing = False
         self._counted: str | None = None
+        self._half_closed = False
         self._head_bytes = 0
         self._messages: deque[tuple[RawRequestMessage, StreamReader]] = deque()
         self._outgoing = 0
@@ -149,7 +154,7 @@ class Connection(BaseProtocol):
             self.shared.release(self._counted)
             self._counted = None
         self._messages.clear()
-        gone = ConnectionResetError("the client is gone")
+        gone = ClientGoneError()
         if self._payload is not None and not self._payload.is_eof():
             self._payload.set_exception(gone)
         if self._writable is not None and not self._writable.done():
@@ -160,9 +165,12 @@ class Connection(BaseProtocol):
 
     def eof_received(self) -> bool:
         """A client that only closes its sending half may still read its answer."""
-        self._closing = True
+        self._closing = self._half_closed = True
         if self._payload is not None and not self._payload.is_eof():
-            self._payload.set_exception(ConnectionResetError("the client is gone"))
+            self._payload.set_exception(ClientGoneError())
+            return False
+        if self.phase is Phase.BUSY:
+            self._busy()
         return self._task is not None and not self.secure
 
     def close(self) -> None:
@@ -321,6 +329,8 @@ class Connection(BaseProtocol):
 
     def _busy(self) -> None:
         self.phase, self.deadline = Phase.BUSY, math.inf
+        if self._half_closed and self.cancellable:
+            self.deadline = self.shared.clock() + HALF_CLOSED_SECONDS
 
     def _wait(self, phase: Phase, seconds: float) -> None:
         self.phase, self.deadline = phase, self.shared.clock() + seconds
@@ -376,12 +386,12 @@ class Connection(BaseProtocol):
     def write(self, data: bytes | memoryview) -> None:
         """Raises ConnectionResetError where the client is gone."""
         if self.transport is None or self.transport.is_closing():
-            raise ConnectionResetError("the client is gone")
+            raise ClientGoneError()
         self.transport.write(data)
 
     def writelines(self, parts: list[bytes | memoryview]) -> None:
         if self.transport is None or self.transport.is_closing():
-            raise ConnectionResetError("the client is gone")
+            raise ClientGoneError()
         self.transport.writelines(parts)
 
     def pause_writing(self) -> None:
@@ -399,12 +409,12 @@ class Connection(BaseProtocol):
             await self.wake()
             self.stop_waiting()
         if self.transport is None:
-            raise ConnectionResetError("the client is gone")
+            raise ClientGoneError()
 
     async def wake(self) -> None:
         """Until something resolves `waiter`, or the client is gone (ConnectionResetError)."""
         if self.transport is None:
-            raise ConnectionResetError("the client is gone")
+            raise ClientGoneError()
         self._writable = self._loop.create_future()
         try:
             await self._writable
@@ -419,7 +429,7 @@ class Connection(BaseProtocol):
         """Wait until the transport holds nothing, so that others may write to the socket."""
         transport = self.transport
         if transport is None:
-            raise ConnectionResetError("the client is gone")
+            raise ClientGoneError()
         if transport.get_write_buffer_size() == 0:
             return
         transport.set_write_buffer_limits(high=0)

@@ -12,6 +12,7 @@ from aiohttp.streams import StreamReader
 
 from homeport.mirror.errors import NoSpaceError, RegistryError
 from homeport.mirror.failure import failure
+from homeport.mirror.http.api import ClientGoneError
 from homeport.mirror.http.head import HeaderError
 from homeport.mirror.http.headers import JoinedHeaders, parse_query
 from homeport.mirror.http.origin import Origin, valid_host
@@ -67,7 +68,7 @@ async def _flow(
         reply = await _answer(connection, request)
         if connection.transport is None:
             await discard(reply)
-            raise ConnectionResetError("the client is gone")
+            raise ClientGoneError()
         waits = isinstance(request.body, _Body) and request.body.unasked
         keep = _keeps(connection, message, payload, sent_continue=not waits)
         try:
@@ -78,7 +79,7 @@ async def _flow(
     except asyncio.CancelledError:
         if connection.transport is not None:
             raise
-        raise ConnectionResetError("the client is gone") from None
+        raise ClientGoneError() from None
     finally:
         connection.cancellable = False
         if not complete:
@@ -96,9 +97,9 @@ async def _answer(connection: "Connection", request: Request) -> Reply:
         return await connection.shared.handler.handle(request)
     except RegistryError as error:
         return failure(error, challenges=False)
-    except (NoSpaceError, OSError, sqlite3.Error) as error:
-        if connection.transport is None:
-            raise ConnectionResetError("the client is gone") from error
+    except ClientGoneError:
+        raise
+    except (NoSpaceError, OSError, sqlite3.Error):
         connection.shared.counters.defects += 1
         log.exception("request %s: the store failed", request.id)
         unavailable = RegistryError(

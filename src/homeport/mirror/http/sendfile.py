@@ -8,13 +8,17 @@ import asyncio
 import os
 import select
 import socket
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import TypeVar
 
 from msgspec import Struct
 
 from homeport.mirror.errors import CutError
+
+T = TypeVar("T")
 
 WORKERS = 8
 QUANTUM = 16 * 1024**2
@@ -27,11 +31,12 @@ _STEP = 1024**2
 
 
 class Pushed(Struct):
-    """What a job did: bytes of the head and of the file, and whether the socket is full."""
+    """What a job did so far, also where it failed: bytes of the head and of the file; `full` says
+    that it stopped because the socket takes no more."""
 
-    head: int
-    body: int
-    full: bool
+    head: int = 0
+    body: int = 0
+    full: bool = False
 
 
 class SendPool:
@@ -42,67 +47,54 @@ class SendPool:
         self._running = 0
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="sendfile")
 
-    async def push(self, target: int, head: bytes, file: int, offset: int, length: int) -> Pushed:
+    async def push(
+        self, target: int, head: bytes, file: int, offset: int, length: int, done: Pushed
+    ) -> None:
         """Send head and file from `offset` until `length` bytes, the quantum or the socket's room
-        are used up. Both descriptors must stay open until this returns; it does not return before
-        the thread has let go of them, also when cancelled. Raises OSError of the socket, CutError
-        where the file is shorter."""
+        are used up, and say in `done` how far it came. Both descriptors must stay open until this
+        returns; it does not return before the thread has let go of them, also when cancelled.
+        Raises OSError of the socket, CutError where the file is shorter."""
         crowded = self._running >= self._workers
+        most = SHARED_QUANTUM if crowded else QUANTUM
+        patience = 0 if crowded else PATIENCE
         self._running += 1
-        loop = asyncio.get_running_loop()
-        job = loop.run_in_executor(
-            self._threads,
-            partial(
-                _push,
-                target,
-                head,
-                file,
-                offset,
-                min(length, SHARED_QUANTUM if crowded else QUANTUM),
-                patience=0 if crowded else PATIENCE,
-            ),
-        )
         try:
-            return await asyncio.shield(job)
-        except asyncio.CancelledError:
-            while not job.done():
-                await _settled(job)
-            raise
+            await self._run(
+                partial(
+                    _push, target, head, file, offset, min(length, most), done, patience=patience
+                )
+            )
         finally:
             self._running -= 1
 
     async def read(self, file: int, offset: int, length: int) -> bytes:
         """A large read that may wait for the disk."""
-        loop = asyncio.get_running_loop()
-        job = loop.run_in_executor(self._threads, os.pread, file, length, offset)
+        return await self._run(partial(os.pread, file, length, offset))
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        job = asyncio.get_running_loop().run_in_executor(self._threads, work)
         try:
             return await asyncio.shield(job)
         except asyncio.CancelledError:
-            while not job.done():
-                await _settled(job)
+            while not job.done():  # again and again: its descriptors are in use
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([job])
+            if not job.cancelled():
+                job.exception()
             raise
 
     def close(self) -> None:
         self._threads.shutdown(wait=True, cancel_futures=True)
 
 
-async def _settled(job: "asyncio.Future[Any]") -> None:
-    """Wait for a job, again and again if cancelled meanwhile: its descriptors are in use."""
-    try:
-        await asyncio.wait([job])
-    except asyncio.CancelledError:
-        return
-
-
 def _push(
-    target: int, head: bytes, file: int, offset: int, length: int, *, patience: int
-) -> Pushed:
-    done = Pushed(0, 0, False)
+    target: int, head: bytes, file: int, offset: int, length: int, done: Pushed, *, patience: int
+) -> None:
     if head:
         done.head = _send(target, head, more=length > 0)
         if done.head < len(head):
             done.full = True
-            return done
+            return
     while done.body < length:
         try:
             sent = os.sendfile(target, file, offset + done.body, min(_STEP, length - done.body))
@@ -110,11 +102,10 @@ def _push(
             if patience and _has_room(target, patience):
                 continue
             done.full = True
-            return done
+            return
         if sent == 0:
             raise CutError("the file is shorter than it was")
         done.body += sent
-    return done
 
 
 def _send(target: int, data: bytes, *, more: bool) -> int:

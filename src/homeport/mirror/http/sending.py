@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from aiohttp.http import RawRequestMessage
 
 from homeport.mirror.errors import CutError, RegistryError
+from homeport.mirror.http.api import ClientGoneError
 from homeport.mirror.http.head import HeaderError, encode_head
-from homeport.mirror.http.sendfile import is_cached
+from homeport.mirror.http.sendfile import Pushed, is_cached
 from homeport.mirror.model.exchange import FileBody, Reply, StreamBody
 
 if TYPE_CHECKING:
@@ -160,13 +161,16 @@ async def _push_file(
         goal = progress.body + step
         while head or progress.body < goal:
             if connection.transport is None:
-                raise ConnectionResetError("the client is gone")
+                raise ClientGoneError()
             at = progress.body
-            pushed = await connection.shared.pool.push(
-                target, head, body.descriptor, body.offset + at, goal - at
-            )
+            pushed = Pushed()
+            try:
+                await connection.shared.pool.push(
+                    target, head, body.descriptor, body.offset + at, goal - at, pushed
+                )
+            finally:
+                progress.body += pushed.body
             head = head[pushed.head :]
-            progress.body += pushed.body
             if pushed.full:
                 await _room(connection, target)
 
