@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,8 +34,11 @@ class Folders:
     def all_staged(self) -> Iterator[StagedInfo]:
         with os.scandir(self.staged) as entries:
             for entry in entries:
-                if entry.is_file(follow_symlinks=False):
+                try:
                     found = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:  # committed or dropped meanwhile
+                    continue
+                if stat.S_ISREG(found.st_mode):
                     yield StagedInfo(entry.name, found.st_size, found.st_mtime)
 
     def blob_folders(self) -> list[Path]:
@@ -51,7 +55,7 @@ class Folders:
                     found = entry.stat(follow_symlinks=False)
                 except (ValueError, FileNotFoundError):
                     continue
-                if entry.is_file(follow_symlinks=False):
+                if stat.S_ISREG(found.st_mode):
                     infos.append(BlobInfo(digest, found.st_size, found.st_mtime))
         return sorted(infos, key=lambda info: info.digest)
 
