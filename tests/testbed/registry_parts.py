@@ -17,6 +17,7 @@ from homeport.mirror.model.config import (
     MirrorConfig,
     NamespaceConfig,
     Role,
+    UpstreamConfig,
 )
 from homeport.mirror.model.exchange import Reply, Request
 from homeport.mirror.model.principal import ANONYMOUS, Access, Allow, Decision, Principal
@@ -27,6 +28,7 @@ from homeport.mirror.pull.manifests import Manifests
 from homeport.mirror.push.writer import LocalWriter
 from homeport.mirror.store.files import open_blobs
 from homeport.mirror.store.sqlite.metadata import open_metadata
+from homeport.remote.errors import UnreachableError
 
 
 class _Everyone:
@@ -55,6 +57,24 @@ class _Unshaped:
         return None
 
 
+class _Unreachable:
+    """An upstream that never answers."""
+
+    def __getattr__(self, name: str) -> Any:
+        async def fail(*_: Any, **__: Any) -> Any:
+            raise UnreachableError("nobody answers", host="upstream.example")
+
+        return fail
+
+
+def _upstream(_: str) -> Any:
+    return _Unreachable()
+
+
+def _upstream_config(name: str) -> UpstreamConfig:
+    return UpstreamConfig(name=name, urls=(f"https://{name}",))
+
+
 class _Control:
     def __getattr__(self, name: str) -> Any:
         raise NotImplementedError(name)
@@ -62,7 +82,8 @@ class _Control:
 
 @contextmanager
 def serve_registry(folder: Path, namespace: str) -> Iterator[str]:
-    """A URL under which `namespace/…` may be pushed, pulled and deleted by everybody."""
+    """A URL under which `namespace/…` may be pushed, pulled and deleted by everybody; the upstream
+    `upstream.example` never answers."""
     urls: list[str] = []
     faults: list[BaseException] = []
     ready, end = threading.Event(), threading.Event()
@@ -94,12 +115,17 @@ async def _serve(
     metadata = await open_metadata(folder / "metadata.db", clock=time.time)
     listener = ListenerConfig(name="main", address="127.0.0.1:0", role=Role.REGISTRY)
     namespaces = {namespace: NamespaceConfig(name=namespace)}
-    config = MirrorConfig(listeners=(listener,), data=str(folder), namespaces=namespaces)
+    config = MirrorConfig(
+        listeners=(listener,),
+        data=str(folder),
+        namespaces=namespaces,
+        upstreams={"upstream.example": _upstream_config("upstream.example")},
+    )
     fills = Fills(blobs=blobs, metadata=metadata, shaper=_Unshaped(), clock=time.time, owner="test")
     manifests = Manifests(
         metadata=metadata,
-        upstream_of=_no_upstream,
-        config_of=_no_upstream,
+        upstream_of=_upstream,
+        config_of=_upstream_config,
         clock=time.time,
         monotonic=time.monotonic,
     )
@@ -121,7 +147,7 @@ async def _serve(
         blobs=Blobs(
             blobs=blobs,
             metadata=metadata,
-            upstream_of=_no_upstream,
+            upstream_of=_upstream,
             shaper=_Unshaped(),
             fills=fills,
             clock=time.time,
@@ -139,7 +165,3 @@ async def _serve(
     await server.close(0)
     for part in (writer, manifests, fills, metadata, blobs):
         await part.close()
-
-
-def _no_upstream(name: str) -> Any:
-    raise AssertionError(f"nobody may ask {name}")
