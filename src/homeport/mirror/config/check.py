@@ -1,17 +1,21 @@
 """What one key alone cannot tell: names that collide, roles that are ambiguous, half a setting."""
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
+from homeport.mirror.config.hosts import is_loopback
 from homeport.mirror.config.reading import Reading
 from homeport.mirror.model.config import (
     DOCKER_HUB,
     AuthConfig,
+    LdapConfig,
     ListenerConfig,
     MirrorConfig,
     Role,
     UpstreamConfig,
 )
 from homeport.mirror.names import CANARY, HUB_SPELLINGS, is_host, may_be_hub_name, path_form
+from homeport.mirror.policy.rules import MAX_RULES
 from homeport.oci.reference import is_name
 from homeport.settings.source import KeyPath
 
@@ -204,6 +208,8 @@ def asks_passwords(auth: AuthConfig) -> bool:
 
 
 def _rules(config: MirrorConfig, reading: Reading) -> None:
+    if len(config.rules) > MAX_RULES:
+        reading.fault(("mirror", "rules"), f"more than {MAX_RULES} rules")
     names: set[str] = set()
     listeners = {listener.name for listener in config.listeners}
     for rule in config.rules:
@@ -231,16 +237,25 @@ def _auth(auth: AuthConfig, reading: Reading) -> None:
         if (issuer.issuer, issuer.audience) in issuers:
             reading.fault(path, "this issuer is there already, for the same audience")
         issuers.add((issuer.issuer, issuer.audience))
-    ldap = auth.ldap
-    if ldap is None:
-        return
-    path = ("mirror", "auth", "ldap")
+    if auth.ldap is not None:
+        _ldap(auth.ldap, reading)
+
+
+def _ldap(ldap: LdapConfig, reading: Reading) -> None:
+    path: KeyPath = ("mirror", "auth", "ldap")
     if "{username}" not in ldap.user_filter:
         reading.fault((*path, "user_filter"), "expected {username} in it")
     if ldap.group_base is not None and not {"{dn}", "{username}"} & set(_braces(ldap.group_filter)):
         reading.fault((*path, "group_filter"), "expected {dn} or {username} in it")
     if (ldap.bind_dn is None) is not (ldap.bind_password_file is None):
         reading.fault(path, "bind_dn and bind_password_file go together")
+    local = is_loopback(f"{urlsplit(ldap.url).hostname}:0")
+    if ldap.url.startswith("ldap:") and not (ldap.start_tls or local):
+        reading.fault(
+            (*path, "url"),
+            "passwords would go over the network in clear text",
+            "use ldaps://, or start_tls = true",
+        )
     if ldap.start_tls and ldap.url.startswith("ldaps:"):
         reading.fault((*path, "start_tls"), "ldaps:// is encrypted from the start")
 

@@ -104,7 +104,7 @@ audience = "mirror"
 algorithms = ["RS256"]
 bound_claims = { ref_protected = "true" }
 [mirror.auth.ldap]
-url = "ldap://ldap.corp"
+url = "ldaps://ldap.corp"
 user_base = "ou=people"
 
 [mirror.limits]
@@ -206,7 +206,7 @@ def test_everything_that_can_be_written(tmp_path: Path) -> None:
                     bound_claims={"ref_protected": "true"},
                 ),
             ),
-            ldap=LdapConfig(url="ldap://ldap.corp", user_base="ou=people"),
+            ldap=LdapConfig(url="ldaps://ldap.corp", user_base="ou=people"),
         ),
         limits=LimitsConfig(manifest_bytes=5 * 1024**2, drain_timeout=5.0),
         bandwidth=BandwidthConfig(
