@@ -20,6 +20,10 @@ CLOCK_SLACK = 60.0
 """Seconds by which a stored time may lie ahead before the clock counts as set back."""
 
 FIRST_PAUSE = 1.0
+LONGEST_OUT_OF_REACH = 5.0
+"""Seconds between looks at an upstream that is out of reach. Its breaker, which is below, answers
+them without a connection; waiting longer here would only be added to what that waits."""
+
 LONGEST_RETRY_AFTER = 900.0
 MAX_TROUBLES = 10_000
 MAX_WARNING = 400
@@ -87,6 +91,13 @@ def without_frames(error: RemoteError) -> RemoteError:
     kept.args = error.args
     kept.__dict__.update(error.__dict__)
     return kept
+
+
+def longest_pause(error: RemoteError, config: UpstreamConfig) -> float:
+    """Up to what the pauses after such a failure may double, in seconds."""
+    if isinstance(error, TimedOutError | Unreachable):
+        return min(config.breaker_seconds, LONGEST_OUT_OF_REACH)
+    return config.breaker_seconds
 
 
 class Trouble(Struct, frozen=True):

@@ -10,7 +10,15 @@ from homeport.mirror.model.config import UpstreamConfig
 from homeport.mirror.model.exchange import Reply, Request
 from homeport.mirror.model.names import Repository, Target
 from homeport.mirror.model.record import Cache, Outcome
-from homeport.mirror.pull.freshness import Troubles, age, describe, ttl_of, warning, without_frames
+from homeport.mirror.pull.freshness import (
+    Troubles,
+    age,
+    describe,
+    longest_pause,
+    ttl_of,
+    warning,
+    without_frames,
+)
 from homeport.mirror.pull.manifests_reply import API_VERSION, with_namespace
 from homeport.mirror.pull.referrers_index import (
     PAGE_BYTES,
@@ -198,7 +206,9 @@ class ReferrerLists:
         except ValueError as error:
             raise FailedError(str(error)[:200], host=name) from None
         except (TimedOutError, UnreachableError) as error:
-            self._troubles.note(name, error, now=self._monotonic(), longest=config.breaker_seconds)
+            self._troubles.note(
+                name, error, now=self._monotonic(), longest=longest_pause(error, config)
+            )
             raise
         ttl = ttl_of(config, repository, referrers_tag(subject))
         size = PARSED * (len(content) if content else 0) + ENTRY_COST

@@ -14,6 +14,7 @@ from homeport.mirror.pull.freshness import (
     age,
     describe,
     is_of_upstream,
+    longest_pause,
     moment,
     ttl_of,
     warning,
@@ -220,7 +221,7 @@ class TagReader:
         if isinstance(error, DeniedError) and not is_kept_when_denied(config):
             return  # nothing is served meanwhile, so each client's question is asked
         key = repository.upstream if is_of_upstream(error) else (repository, tag)
-        self._troubles.note(key, error, now=self._monotonic(), longest=config.breaker_seconds)
+        self._troubles.note(key, error, now=self._monotonic(), longest=longest_pause(error, config))
 
     async def _not_found(
         self, repository: Repository, tag: str, error: NotFoundError, owner: str

@@ -11,7 +11,13 @@ from homeport.mirror.model.config import Gone, UpstreamConfig
 from homeport.mirror.model.exchange import Reply, Request
 from homeport.mirror.model.names import Repository, Target
 from homeport.mirror.model.record import Cache, Outcome
-from homeport.mirror.pull.freshness import Troubles, describe, warning, without_frames
+from homeport.mirror.pull.freshness import (
+    Troubles,
+    describe,
+    longest_pause,
+    warning,
+    without_frames,
+)
 from homeport.mirror.pull.manifests_reply import API_VERSION, with_namespace
 from homeport.mirror.pull.revalidate_flights import Flights
 from homeport.mirror.pull.upstream_error import registry_error
@@ -135,7 +141,7 @@ class TagLists:
                     repository.upstream,
                     error,
                     now=self._monotonic(),
-                    longest=config.breaker_seconds,
+                    longest=longest_pause(error, config),
                 )
             raise
         self._troubles.clear(repository.upstream)

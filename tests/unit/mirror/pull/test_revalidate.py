@@ -199,11 +199,21 @@ def test_it_is_noticed_that_the_upstream_is_back(failure: RemoteError) -> None:
     asyncio.run(scenario())
 
 
-def test_a_failure_is_asked_again_after_growing_pauses() -> None:
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        (FailedError("broken", status=500), [1, 3, 7, 15, 30, 45, 60, 75]),
+        (BusyError("slow down"), [1, 3, 7, 15, 30, 45, 60, 75]),
+        (UnreachableError("refused"), [1, 3, 7, *range(12, 80, 5)]),
+    ],
+)
+def test_a_failure_is_asked_again_after_growing_pauses(
+    failure: RemoteError, expected: list[int]
+) -> None:
     async def scenario() -> None:
         async with reading(breaker_seconds=15.0) as world:
             await stale(world)
-            world.upstream.failure = UnreachableError("refused")
+            world.upstream.failure = failure
             await world.get("1")
             probes = []
             for second in range(1, 80):
@@ -213,7 +223,7 @@ def test_a_failure_is_asked_again_after_growing_pauses() -> None:
                 await settled(world)
                 if len(world.upstream.asked) > before:
                     probes.append(second)
-            assert probes == [1, 3, 7, 15, 30, 45, 60, 75]
+            assert probes == expected
 
     asyncio.run(scenario())
 
