@@ -52,6 +52,17 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
     return opened
 
 
+@asynccontextmanager
+async def placed(
+    stores: Stores, *, policy: FillPolicy, quota: int | None = None
+) -> AsyncIterator[Bench]:
+    async with (
+        stores(quota=quota) as (blobs, metadata),
+        bench(policy=policy, blobs=blobs, metadata=metadata) as made,
+    ):
+        yield made
+
+
 async def ended(b: Bench) -> None:
     while b.fills.running(DIGEST):
         await asyncio.sleep(0.001)
@@ -63,37 +74,35 @@ def run(scenario: Coroutine[Any, Any, None]) -> None:
 
 def test_twenty_clients_fill_once_and_then_hit(stores: Stores) -> None:
     async def scenario() -> None:
-        async with stores() as (blobs, metadata):
-            async with bench(policy=POLICY, blobs=blobs, metadata=metadata) as b:
-                await b.show(CONTENT)
-                clients = await asyncio.gather(*(b.get(DIGEST) for _ in range(20)))
-                bodies = await asyncio.gather(*(client.rest() for client in clients))
-                assert set(bodies) == {CONTENT}
-                assert len(b.upstream.gets()) == 1
-                await ended(b)
-                hit = await b.get(DIGEST, "bytes=100-199")
-                assert (hit.cache, await hit.rest()) == (Cache.HIT, CONTENT[100:200])
-                home = Repository("docker.io", "library/app")
-                assert await metadata.blob(home, DIGEST) == SIZE
-                assert await metadata.garbage(now=time.time() * 2, limit=10) == []
-                if not isinstance(blobs, MemoryBlobs):
-                    assert isinstance(hit.reply.body, FileBody)
-                assert list(await blobs.staged()) == []
+        async with placed(stores, policy=POLICY) as b:
+            await b.show(CONTENT)
+            clients = await asyncio.gather(*(b.get(DIGEST) for _ in range(20)))
+            bodies = await asyncio.gather(*(client.rest() for client in clients))
+            assert set(bodies) == {CONTENT}
+            assert len(b.upstream.gets()) == 1
+            await ended(b)
+            hit = await b.get(DIGEST, "bytes=100-199")
+            assert (hit.cache, await hit.rest()) == (Cache.HIT, CONTENT[100:200])
+            home = Repository("docker.io", "library/app")
+            assert await b.metadata.blob(home, DIGEST) == SIZE
+            assert await b.metadata.garbage(now=time.time() * 2, limit=10) == []
+            if not isinstance(b.blobs, MemoryBlobs):
+                assert isinstance(hit.reply.body, FileBody)
+            assert list(await b.blobs.staged()) == []
 
     run(scenario())
 
 
 def test_a_slow_client_reads_on_after_the_commit(stores: Stores) -> None:
     async def scenario() -> None:
-        async with stores() as (blobs, metadata):
-            async with bench(policy=POLICY, blobs=blobs, metadata=metadata) as b:
-                await b.show(CONTENT)
-                slow = await b.get(DIGEST)
-                await slow.take(1)
-                assert await (await b.get(DIGEST)).rest() == CONTENT
-                await ended(b)
-                await blobs.delete(DIGEST)
-                assert await slow.rest() == CONTENT
+        async with placed(stores, policy=POLICY) as b:
+            await b.show(CONTENT)
+            slow = await b.get(DIGEST)
+            await slow.take(1)
+            assert await (await b.get(DIGEST)).rest() == CONTENT
+            await ended(b)
+            await b.blobs.delete(DIGEST)
+            assert await slow.rest() == CONTENT
 
     run(scenario())
 
@@ -101,41 +110,38 @@ def test_a_slow_client_reads_on_after_the_commit(stores: Stores) -> None:
 def test_a_partial_outlives_the_process(stores: Stores) -> None:
     async def scenario() -> None:
         half = SIZE // 2 + 17
-        async with stores() as (blobs, metadata):
-            async with bench(policy=POLICY, blobs=blobs, metadata=metadata) as b:
-                await b.show(CONTENT)
-                gate = Gate()
-                b.upstream.scenes = [Scene(gates={half: gate})]
-                client = await b.get(DIGEST)
-                await client.take(half)
-                await b.fills.close()
-                with pytest.raises(CutError):
-                    await client.rest()
-        async with stores() as (blobs, metadata):
-            (left,) = await blobs.staged()
+        async with placed(stores, policy=POLICY) as b:
+            await b.show(CONTENT)
+            gate = Gate()
+            b.upstream.scenes = [Scene(gates={half: gate})]
+            client = await b.get(DIGEST)
+            await client.take(half)
+            await b.fills.close()
+            with pytest.raises(CutError):
+                await client.rest()
+        async with placed(stores, policy=POLICY) as b:
+            (left,) = await b.blobs.staged()
             assert (left.key, left.size) == (staging_key(DIGEST), half)
-            async with bench(policy=POLICY, blobs=blobs, metadata=metadata) as b:
-                b.upstream.blobs["library/app", DIGEST] = CONTENT
-                assert await (await b.get(DIGEST)).rest() == CONTENT
-                assert [each.start for each in b.upstream.gets()] == [half]
+            b.upstream.blobs["library/app", DIGEST] = CONTENT
+            assert await (await b.get(DIGEST)).rest() == CONTENT
+            assert [each.start for each in b.upstream.gets()] == [half]
 
     run(scenario())
 
 
 def test_wrong_bytes_are_set_aside_while_slow_clients_are_cut(stores: Stores) -> None:
     async def scenario() -> None:
-        async with stores() as (blobs, metadata):
-            async with bench(policy=POLICY, blobs=blobs, metadata=metadata) as b:
-                await b.show(CONTENT)
-                wrong = b"!" + CONTENT[1:]
-                b.upstream.scenes = [Scene(content=wrong, source="bad.example")]
-                b.upstream.default = Scene(source="good.example")
-                slow = await b.get(DIGEST)
-                await slow.take(1)
-                await ended(b)
-                with pytest.raises(CutError):
-                    await slow.rest()
-                assert await (await b.get(DIGEST)).rest() == CONTENT
+        async with placed(stores, policy=POLICY) as b:
+            await b.show(CONTENT)
+            wrong = b"!" + CONTENT[1:]
+            b.upstream.scenes = [Scene(content=wrong, source="bad.example")]
+            b.upstream.default = Scene(source="good.example")
+            slow = await b.get(DIGEST)
+            await slow.take(1)
+            await ended(b)
+            with pytest.raises(CutError):
+                await slow.rest()
+            assert await (await b.get(DIGEST)).rest() == CONTENT
 
     run(scenario())
 
@@ -148,31 +154,29 @@ def test_a_quota_that_is_reached_on_the_way_interrupts_no_client(
 
     async def scenario() -> None:
         policy = FillPolicy(recent=128 * KIB, slice=1)
-        async with stores(quota=SIZE // 2) as (blobs, metadata):
-            async with bench(policy=policy, blobs=blobs, metadata=metadata) as b:
-                await b.show(CONTENT, size=0)
-                b.upstream.default = Scene(says_size=False)
-                clients = [await b.get(DIGEST) for _ in range(4)]
-                await clients[0].take(start)
-                for client in clients:
-                    assert await client.rest() == CONTENT
-                    assert client.cache is Cache.THROUGH
-                await ended(b)
-                assert list(await blobs.staged()) == []
-                assert await blobs.stat(DIGEST) is None
+        async with placed(stores, policy=policy, quota=SIZE // 2) as b:
+            await b.show(CONTENT, size=0)
+            b.upstream.default = Scene(says_size=False)
+            clients = [await b.get(DIGEST) for _ in range(4)]
+            await clients[0].take(start)
+            for client in clients:
+                assert await client.rest() == CONTENT
+                assert client.cache is Cache.THROUGH
+            await ended(b)
+            assert list(await b.blobs.staged()) == []
+            assert await b.blobs.stat(DIGEST) is None
 
     run(scenario())
 
 
 def test_a_quota_without_room_is_found_before_the_first_byte(stores: Stores) -> None:
     async def scenario() -> None:
-        async with stores(quota=SIZE // 2) as (blobs, metadata):
-            async with bench(policy=POLICY, blobs=blobs, metadata=metadata) as b:
-                await b.show(CONTENT)
-                client = await b.get(DIGEST)
-                assert await client.rest() == CONTENT
-                assert len(b.upstream.gets()) == 1
-                await ended(b)
-                assert (await blobs.usage()).staged == 0
+        async with placed(stores, policy=POLICY, quota=SIZE // 2) as b:
+            await b.show(CONTENT)
+            client = await b.get(DIGEST)
+            assert await client.rest() == CONTENT
+            assert len(b.upstream.gets()) == 1
+            await ended(b)
+            assert (await b.blobs.usage()).staged == 0
 
     run(scenario())
