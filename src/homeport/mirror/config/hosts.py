@@ -8,6 +8,7 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 from homeport.mirror.names import is_host
+from homeport.remote.base_url import parse_base_url
 
 _HOST_GLOB = re.compile(r"\*\.(.+)")
 _SINK = re.compile(r"file:/.+|syslog:/.+|syslog:(.+):([0-9]{1,5})")
@@ -45,6 +46,12 @@ def is_loopback(address: str) -> bool:
 
 def upstream_url(text: str) -> str:
     """`http(s)://host[:port][/prefix]`, without its final slash."""
+    url = _plain_url(text)
+    parse_base_url(url)
+    return url
+
+
+def _plain_url(text: str) -> str:
     url = _url(text, ("https", "http"))
     if url.username is not None or url.password is not None:
         raise ValueError("a URL holds no user and no password: they belong under credentials")
@@ -55,7 +62,7 @@ def upstream_url(text: str) -> str:
 
 def root_url(text: str) -> str:
     """`http(s)://host[:port]`: clients look for `/v2/` at the root."""
-    url = _url(upstream_url(text), ("https", "http"))
+    url = _url(_plain_url(text), ("https", "http"))
     if url.path.strip("/"):
         raise ValueError("expected a URL without a path: clients look for /v2/ at the root")
     return text.rstrip("/")
@@ -63,7 +70,7 @@ def root_url(text: str) -> str:
 
 def https_url(text: str) -> str:
     """What keys are read from: nobody may change it on the way, so http is for this machine."""
-    url = _url(upstream_url(text), ("https", "http"))
+    url = _url(_plain_url(text), ("https", "http"))
     if url.scheme == "http" and not is_loopback(f"{url.hostname}:0"):
         raise ValueError("expected https://")
     return text
@@ -103,15 +110,16 @@ def _url(text: str, schemes: tuple[str, ...]) -> SplitResult:
 def host_pattern(text: str) -> str:
     """A host, `host:port`, `*.domain`, an address or a network."""
     lower = text.lower()
-    glob = _HOST_GLOB.fullmatch(lower)
-    if is_host(glob.group(1) if glob else lower):
-        return lower
     try:
-        return str(ipaddress.ip_network(lower))
+        return str(ipaddress.ip_network(lower))  # an address also allows names that lead to it
     except ValueError:
+        pass
+    glob = _HOST_GLOB.fullmatch(lower)
+    if not is_host(glob.group(1) if glob else lower):
         raise ValueError(
             'expected a host, a pattern such as "*.cdn.example", or a network such as "10.0.0.0/8"'
-        ) from None
+        )
+    return lower
 
 
 def network(text: str) -> str:

@@ -69,7 +69,7 @@ gone = "remove"
 credentials = { username = "bot", password_env = "PASSWORD" }
 anonymous = true
 proxy = "http://user:pw@proxy.corp:3128/"
-redirect_hosts = ["*.CDN.example", "10.9.0.0/16"]
+redirect_hosts = ["*.CDN.example", "10.9.0.0/16", "10.0.0.7", "::1"]
 auth_hosts = ["auth.corp:8443"]
 connections = 8
 bandwidth = "20MB/s"
@@ -165,7 +165,7 @@ def test_everything_that_can_be_written(tmp_path: Path) -> None:
                 credentials=CredentialsConfig(username="bot", password_env="PASSWORD"),  # noqa: S106
                 anonymous=True,
                 proxy="http://user:pw@proxy.corp:3128",
-                redirect_hosts=("*.cdn.example", "10.9.0.0/16"),
+                redirect_hosts=("*.cdn.example", "10.9.0.0/16", "10.0.0.7/32", "::1/128"),
                 auth_hosts=("auth.corp:8443",),
                 connections=8,
                 bandwidth=20_000_000,
