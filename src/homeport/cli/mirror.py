@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from homeport.mirror.model.config import MirrorConfig
 
-MIRROR_COMMANDS = ("serve", "check", "user", "audit")
+MIRROR_COMMANDS = ("serve", "check", "user", "robot", "audit")
 """`NAME` is the module `homeport.cli.mirror_NAME`, with an `add_command(commands)`."""
 
 GROUP = "mirror"
