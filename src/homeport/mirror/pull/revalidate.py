@@ -16,7 +16,6 @@ from homeport.mirror.pull.freshness import (
     is_of_upstream,
     longest_pause,
     moment,
-    ttl_of,
     warning,
 )
 from homeport.mirror.pull.manifests_fetch import Fetch, Fetched
@@ -241,8 +240,8 @@ class TagReader:
         if row is None:
             self._negatives.note(repository, tag, error, until=now + config.negative_ttl)
             raise error
-        ttl = max(ttl_of(config, repository, tag), config.negative_ttl)
-        self._troubles.settle((repository, tag), error, now=now, seconds=ttl)
+        # Asked again as soon as a cold one would be: a 404 may be an accident of the upstream.
+        self._troubles.settle((repository, tag), error, now=now, seconds=config.negative_ttl)
         if row.gone is None:
             try:
                 await self._metadata.mark_gone(repository, tag, at=self._clock())

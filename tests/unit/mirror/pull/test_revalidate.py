@@ -381,7 +381,11 @@ def test_gone_upstream_is_kept_and_marked() -> None:
             assert row is not None
             assert row.gone == world.clock.wall
             gone = row.gone
-            world.clock.pass_by(901)
+            world.clock.pass_by(59)
+            assert_stale(await world.get("1"))
+            await settled(world)
+            assert world.upstream.asked == [("HEAD", "1")]
+            world.clock.pass_by(61)
             assert_stale(await world.get("1"))
             await settled(world)
             assert world.upstream.asked == [("HEAD", "1")] * 2
@@ -394,12 +398,12 @@ def test_gone_upstream_is_kept_and_marked() -> None:
 
 def test_what_was_gone_and_came_back_is_fresh_again() -> None:
     async def scenario() -> None:
-        async with reading(tag_ttl=900.0) as world:
+        async with reading(tag_ttl=900.0, negative_ttl=60.0) as world:
             await stale(world)
             world.upstream.remove("1")
             await world.get("1")
             world.upstream.put(image(), "1")
-            world.clock.pass_by(901)
+            world.clock.pass_by(61)
             await world.get("1")
             await settled(world)
             reply = await world.get("1")
