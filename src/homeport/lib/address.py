@@ -3,10 +3,12 @@
 Import it late: `ipaddress` costs some milliseconds.
 """
 
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 _NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
 _COMPATIBLE = IPv6Network("::/96")
+_PROTOCOL = IPv4Network("192.0.0.0/24")
+"""IETF protocol assignments; Python's versions differ, and a cloud has its metadata there."""
 _METADATA = frozenset((IPv4Address("168.63.129.16"),))
 """Services of a cloud for its machines at addresses that look public (Azure's WireServer)."""
 
@@ -28,7 +30,9 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
             return is_public(inner)
         if address.is_site_local or address in _NAT64[1]:
             return False
-    return address.is_global and not address.is_multicast and address not in _METADATA
+    elif address in _PROTOCOL or address in _METADATA:
+        return False
+    return address.is_global and not address.is_multicast
 
 
 def _embedded(address: IPv6Address) -> IPv4Address | None:

@@ -17,6 +17,7 @@ from yarl import URL
 
 from homeport.remote.errors import RemoteError, TimedOutError, UnreachableError
 from homeport.remote.explain import RefusedAddressError, explain
+from homeport.remote.login import Login
 from homeport.remote.resolver import Resolver
 from homeport.remote.target import Targets, Way, host_of
 
@@ -39,6 +40,10 @@ class Proxy(Struct, frozen=True, kw_only=True):
     @property
     def is_socks(self) -> bool:
         return self.scheme in _SOCKS
+
+    @property
+    def authorization(self) -> str:
+        return Login(username=self.username or "", secret=self.password).basic
 
     def __repr__(self) -> str:
         return f"Proxy({self.name!r})"
@@ -117,13 +122,16 @@ class Transport:
         """The head of the answer, whatever its status; redirects are not followed. The caller
         releases or closes it. Raises RemoteError."""
         proxy = self.proxy
+        through: dict[str, Any] = {}
         if proxy is not None and not proxy.is_socks:
-            auth = None
+            through["proxy"] = URL(proxy.url)
             if proxy.username is not None:
-                auth = aiohttp.BasicAuth(proxy.username, proxy.password, "utf-8")
-            through: dict[str, Any] = {"proxy": URL(proxy.url), "proxy_auth": auth}
-        else:
-            through = {}
+                login = {"Proxy-Authorization": proxy.authorization}
+                # For https it goes into the CONNECT, which only the proxy sees.
+                if url.scheme == "https":
+                    through["proxy_headers"] = login
+                else:
+                    headers = {**headers, **login}
         try:
             async with asyncio.timeout(self._answer_timeout):
                 response = await self._session(way).request(
