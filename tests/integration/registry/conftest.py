@@ -49,10 +49,38 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
 
 @contextmanager
 def _homeport(folder: Path, namespace: str) -> Iterator[str]:
-    from testbed.registry_parts import serve_registry
+    from testbed.mirror import mirror
 
-    with serve_registry(folder, namespace) as url:
-        yield url
+    with mirror(folder, settings(namespace)) as made:
+        yield f"http://{made.address}"
+
+
+def settings(namespace: str) -> str:
+    """A registry that everybody may write to; `upstream.example` never answers."""
+    return f"""
+[mirror]
+data = "{{data}}"
+default_upstream = "upstream.example"
+[[mirror.listeners]]
+name = "main"
+address = "{{address}}"
+role = "registry"
+[mirror.namespaces.{namespace}]
+[mirror.upstreams."upstream.example"]
+urls = ["http://127.0.0.1:1"]
+[[mirror.rules]]
+name = "everybody"
+allow = true
+"""
+
+
+@pytest.fixture
+def own_mirror(tmp_path: Path) -> Iterator[Any]:
+    """A mirror for one test, which may stop and start it; always homeport's."""
+    from testbed.mirror import mirror
+
+    with mirror(tmp_path, settings("conformance")) as made:
+        yield made
 
 
 @pytest.fixture

@@ -1,12 +1,16 @@
 """Clients that leave in the middle, and a server that is started again."""
 
 import asyncio
+import contextlib
 import secrets
-from pathlib import Path
+import signal
 from typing import Any
 
+import aiohttp
+import pytest
+
 from testbed.oci_client import Checks, Client, client
-from testbed.oci_content import OCTETS, digest_of
+from testbed.oci_content import OCTETS, Content, Pushed, digest_of
 
 
 async def send_raw(api: Client, head: str, body: bytes) -> bytes:
@@ -96,33 +100,81 @@ def test_a_refused_body_is_not_waited_for(registry: Any, checks: Checks, conform
     conforms(scenario)
 
 
-def test_uploads_and_images_survive_a_restart(tmp_path: Path) -> None:
-    from testbed.registry_parts import serve_registry
-
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["stop", "kill"])
+def test_uploads_and_images_survive_a_restart(own_mirror: Any, number: signal.Signals) -> None:
     content = secrets.token_bytes(100_000)
     digest = digest_of(content)
-    paths: list[str] = []
+    name = "conformance/app"
 
-    async def before(url: str) -> None:
-        async with client(url) as api:
-            where = (await api.start("conformance/app")).is_one_of(202).where()
-            sent = await api.chunk("PATCH", where, content, 0, 59_999)
-            paths.append(sent.is_one_of(202).where().raw_path)
+    async def begin(api: Client) -> str:
+        where = (await api.start(name)).is_one_of(202).where()
+        sent = await api.chunk("PATCH", where, content, 0, 59_999)
+        return sent.is_one_of(202).where().raw_path
 
-    async def after(url: str) -> None:
-        async with client(url) as api:
-            where = api.url.join(api.url.with_path(paths[0]))
-            status = (await api.ask("GET", where)).is_one_of(204)
-            assert status.headers["Range"] == "0-59999"
-            last = where.update_query(digest=digest)
-            answer = await api.chunk("PUT", last, content, 60_000, 99_999)
-            await api.is_created(answer, digest, content)
+    async def end(api: Client, path: str) -> None:
+        where = api.url.with_path(path)
+        status = (await api.ask("GET", where)).is_one_of(204)
+        arrived = int(status.headers["Range"].removeprefix("0-")) + 1
+        assert arrived == 60_000 or number is signal.SIGKILL
+        start = 0 if arrived == 1 else arrived
+        last = where.update_query(digest=digest)
+        answer = await api.chunk("PUT", last, content, start, 99_999)
+        await api.is_created(answer, digest, content)
 
-    async def later(url: str) -> None:
-        async with client(url) as api:
-            assert (await api.blob("GET", "conformance/app", digest)).body == content
-            (await api.ask("GET", api.url.with_path(paths[0]))).is_one_of(404)
+    async def look(api: Client, path: str) -> None:
+        assert (await api.blob("GET", name, digest)).body == content
+        (await api.ask("GET", path)).is_one_of(404)
 
-    for scenario in (before, after, later):
-        with serve_registry(tmp_path, "conformance") as url:
-            asyncio.run(scenario(url))
+    async def work(scenario: Any, *more: str) -> Any:
+        async with client(f"http://{own_mirror.address}") as api:
+            return await scenario(api, *more)
+
+    path = asyncio.run(work(begin))
+    own_mirror.stop(number)
+    own_mirror.start()
+    asyncio.run(work(end, path))
+    own_mirror.stop(number)
+    own_mirror.start()
+    asyncio.run(work(look, path))
+
+
+def test_what_was_acknowledged_survives_kills(own_mirror: Any) -> None:
+    """Eight clients push images without a pause; the server is killed among them, four times."""
+    name = "conformance/killed"
+    blobs: dict[str, bytes] = {}
+    manifests: dict[str, Pushed] = {}
+
+    async def push(api: Client) -> None:
+        with contextlib.suppress(aiohttp.ClientError):
+            while True:
+                content = Content("image")
+                content.image(tags=[secrets.token_hex(8)])
+                for digest, blob in content.blobs.items():
+                    (await api.chunked(name, digest, blob)).is_one_of(201)
+                    blobs[digest] = blob
+                (pushed,) = content.manifests
+                where = f"/v2/{name}/manifests/{pushed.tags[0]}"
+                kind = pushed.media_type
+                answer = await api.ask("PUT", where, body=pushed.content, Content_Type=kind)
+                answer.is_one_of(201)
+                manifests[pushed.tags[0]] = pushed
+
+    async def crowd(moment: float) -> None:
+        async with client(f"http://{own_mirror.address}") as api:
+            pushing = asyncio.gather(*(push(api) for _ in range(8)))
+            await asyncio.sleep(moment)
+            own_mirror.stop(signal.SIGKILL)
+            await pushing
+
+    async def look() -> None:
+        async with client(f"http://{own_mirror.address}") as api:
+            for digest, blob in blobs.items():
+                assert (await api.blob("GET", name, digest)).is_one_of(200).body == blob
+            for tag, pushed in manifests.items():
+                await api.shows(name, tag, pushed)
+
+    for moment in (0.15, 0.3, 0.2, 0.25):
+        asyncio.run(crowd(moment))
+        own_mirror.start()
+        asyncio.run(look())
+    assert len(manifests) > 8

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from pathlib import Path
 from typing import Any
 
 from testbed.oci_client import Client, client
@@ -12,15 +11,12 @@ NAME = "upstream.example/o/image"
 SUBJECT = {"mediaType": OCI_IMAGE, "digest": digest_of(b"an image of upstream"), "size": 20}
 
 
-def scenario_on(tmp_path: Path, scenario: Any) -> None:
-    from testbed.registry_parts import serve_registry
-
-    async def work(url: str) -> None:
-        async with client(url) as api:
+def run(mirror: Any, scenario: Any) -> None:
+    async def work() -> None:
+        async with client(f"http://{mirror.address}") as api:
             await scenario(api)
 
-    with serve_registry(tmp_path, "conformance") as url:
-        asyncio.run(work(url))
+    asyncio.run(work())
 
 
 async def put(api: Client, reference: str, content: bytes) -> Any:
@@ -28,7 +24,7 @@ async def put(api: Client, reference: str, content: bytes) -> Any:
     return await api.ask("PUT", where, body=content, Content_Type=OCI_IMAGE)
 
 
-def test_a_referrer_is_pushed_read_listed_and_deleted(tmp_path: Path) -> None:
+def test_a_referrer_is_pushed_read_listed_and_deleted(own_mirror: Any) -> None:
     content = Content("referrer")
     content.artifact(subject=SUBJECT, annotations={"signed": "yes"})
     (pushed,) = content.manifests
@@ -49,10 +45,10 @@ def test_a_referrer_is_pushed_read_listed_and_deleted(tmp_path: Path) -> None:
         answer = await api.ask("GET", f"/v2/{NAME}/referrers/{SUBJECT['digest']}")
         answer.is_error(502, "UNAVAILABLE")
 
-    scenario_on(tmp_path, scenario)
+    run(own_mirror, scenario)
 
 
-def test_an_image_is_not_pushed_there(tmp_path: Path) -> None:
+def test_an_image_is_not_pushed_there(own_mirror: Any) -> None:
     content = Content("image")
     content.image()
     (pushed,) = content.manifests
@@ -72,12 +68,12 @@ def test_an_image_is_not_pushed_there(tmp_path: Path) -> None:
             assert "upstream.example/o/image is a mirror" in message
             assert "local namespace" in message
 
-    scenario_on(tmp_path, scenario)
+    run(own_mirror, scenario)
 
 
-def test_a_bare_name_of_the_default_upstream_takes_nothing(tmp_path: Path) -> None:
+def test_a_bare_name_of_the_default_upstream_takes_nothing(own_mirror: Any) -> None:
     async def scenario(api: Client) -> None:
         (await api.start("library/nginx")).is_error(403, "DENIED")
         (await api.ask("PUT", "/v2/library/nginx/manifests/v1", body=b"{}")).is_error(403, "DENIED")
 
-    scenario_on(tmp_path, scenario)
+    run(own_mirror, scenario)
