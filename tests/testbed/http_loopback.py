@@ -60,7 +60,8 @@ class Client:
         self.reader, self.writer = reader, writer
 
     def send(self, data: bytes) -> None:
-        self.writer.write(data)
+        with suppress(RuntimeError):  # uvloop's word for a connection that the server closed
+            self.writer.write(data)
 
     async def hear(self, *, head: bool = False) -> Heard:
         async with asyncio.timeout(10):

@@ -134,6 +134,8 @@ def _understood(
         connection.listening,
         JoinedHeaders(message.headers),
     )
+    if not (1, 0) <= message.version <= (1, 1):
+        raise RegistryError(ErrorCode.UNSUPPORTED, "HTTP/1.1 is spoken here", status=400)
     method, host = message.method, headers.get("Host")
     if not path.startswith("/"):
         path, host = _absolute(path)
@@ -224,6 +226,8 @@ def _keeps(
         return False
     if payload.is_eof():
         return True
+    if payload.exception() is not None:
+        return False
     size = message.headers.get("Content-Length")
     return sent_continue and size is not None and int(size) <= SMALL_REST
 

@@ -48,7 +48,7 @@ class SendPool:
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="sendfile")
 
     async def push(
-        self, target: int, head: bytes, file: int, offset: int, length: int, done: Pushed
+        self, target: int, head: bytes, *, file: int, offset: int, length: int, done: Pushed
     ) -> None:
         """Send head and file from `offset` until `length` bytes, the quantum or the socket's room
         are used up, and say in `done` how far it came. Both descriptors must stay open until this
@@ -61,7 +61,14 @@ class SendPool:
         try:
             await self._run(
                 partial(
-                    _push, target, head, file, offset, min(length, most), done, patience=patience
+                    _push,
+                    target,
+                    head,
+                    file=file,
+                    offset=offset,
+                    length=min(length, most),
+                    done=done,
+                    patience=patience,
                 )
             )
         finally:
@@ -88,7 +95,14 @@ class SendPool:
 
 
 def _push(
-    target: int, head: bytes, file: int, offset: int, length: int, done: Pushed, *, patience: int
+    target: int,
+    head: bytes,
+    *,
+    file: int,
+    offset: int,
+    length: int,
+    done: Pushed,
+    patience: int,
 ) -> None:
     if head:
         done.head = _send(target, head, more=length > 0)

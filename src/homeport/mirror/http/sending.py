@@ -166,7 +166,12 @@ async def _push_file(
             pushed = Pushed()
             try:
                 await connection.shared.pool.push(
-                    target, head, body.descriptor, body.offset + at, goal - at, pushed
+                    target,
+                    head,
+                    file=body.descriptor,
+                    offset=body.offset + at,
+                    length=goal - at,
+                    done=pushed,
                 )
             finally:
                 progress.body += pushed.body

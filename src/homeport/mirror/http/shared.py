@@ -63,7 +63,6 @@ class Shared:
         bring many clients, and are not limited."""
         count = self._per_address.get(address, 0)
         if count >= self.limits.connections_per_address and not self.proxies.trusts(address):
-            self.counters.refused += 1
             return False
         self._per_address[address] = count + 1
         return True
