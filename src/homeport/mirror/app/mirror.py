@@ -191,6 +191,7 @@ class Mirror:
             if getattr(config, key) != getattr(self.config, key):
                 log.warning("a new `%s` is used after a restart", key)
         self._resolve, self._policy, self.config = resolve, policy, config
+        self._manifests.reconfigured()
         self.flow.replace(
             roles=_roles(config),
             resolve=resolve,
