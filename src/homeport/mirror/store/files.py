@@ -67,10 +67,15 @@ class FileBlobs:
         with failing(f"opening the data folder {folder}"):
             self._folders.make(disk)
             self._lock = lock_folder(folder)
-            self._quarantine = Quarantine(self._folders.quarantine, disk)
-            self.room = Room(quota=quota, reserve=reserve, free=lambda: disk.free(folder))
-            self.room.blobs = sum(each.size for each in self._folders.all_blobs())
-            self.room.staged = sum(each.size for each in self._folders.all_staged())
+        self._quarantine = Quarantine(self._folders.quarantine, disk)
+        self.room = Room(quota=quota, reserve=reserve, free=lambda: disk.free(folder))
+        try:
+            with failing(f"looking through the data folder {folder}"):
+                self.room.blobs = sum(each.size for each in self._folders.all_blobs())
+                self.room.staged = sum(each.size for each in self._folders.all_staged())
+        except BaseException:
+            os.close(self._lock)
+            raise
         self._threads = ThreadPoolExecutor(THREADS, "homeport-blobs")
         self._writing: dict[str, FileStaged | None] = {}
 

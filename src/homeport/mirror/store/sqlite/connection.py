@@ -11,6 +11,9 @@ _BUSY = 10_000
 """Milliseconds to wait for another process (a backup); our own threads do not meet."""
 
 _WAL_LIMIT = 64 * 1024**2
+_CACHE = 8192
+"""KiB of pages that the writer keeps; digests fall anywhere in an index."""
+
 _DAMAGED = ("malformed", "not a database", "file is encrypted")
 
 
@@ -21,6 +24,7 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
         connection.execute(f"PRAGMA busy_timeout={_BUSY}")
         connection.execute("PRAGMA journal_mode=WAL").fetchone()
         connection.execute(f"PRAGMA journal_size_limit={_WAL_LIMIT}")
+        connection.execute(f"PRAGMA cache_size=-{2048 if readonly else _CACHE}")
         connection.execute("PRAGMA temp_store=MEMORY")
         connection.execute("PRAGMA trusted_schema=OFF")
         if readonly:
