@@ -91,6 +91,7 @@ class Bench:
             shaper=self.shaper,
             fills=self.fills,
             clock=self.clock,
+            monotonic=self.clock,
         )
 
     async def show(

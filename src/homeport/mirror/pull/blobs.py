@@ -1,6 +1,7 @@
 """Reading blobs: from the store, from a running fill, or past both from the upstream (end-2)."""
 
 import logging
+import time
 from collections.abc import Callable
 
 from homeport.mirror.bandwidth.api import Shaper
@@ -16,6 +17,7 @@ from homeport.mirror.pull.blobs_reply import (
     blob_unknown,
     is_empty,
     known_size,
+    not_modified,
 )
 from homeport.mirror.pull.blobs_stream import (
     FarAhead,
@@ -31,7 +33,8 @@ from homeport.mirror.pull.fill_content import Content, State
 from homeport.mirror.pull.fill_download import NoRangesError
 from homeport.mirror.pull.fill_policy import Origin
 from homeport.mirror.pull.fills import Fills
-from homeport.mirror.pull.join import Link, Proofs
+from homeport.mirror.pull.join import Link, Proofs, RememberedError
+from homeport.mirror.pull.manifests_reply import is_known_to_client
 from homeport.mirror.pull.ranges import Span
 from homeport.mirror.pull.upstream_error import registry_error
 from homeport.mirror.store.api import Blobs as BlobStore
@@ -49,6 +52,7 @@ LINKS = 20_000
 HELD = 60.0
 """Seconds for which a blob is kept from the sweep while a further repository is linked to it."""
 
+UNKNOWN_FOR = 60.0
 _ROUNDS = 4
 
 
@@ -64,9 +68,12 @@ class Blobs:
         shaper: Shaper,
         fills: Fills,
         clock: Callable[[], float],
+        monotonic: Callable[[], float] = time.monotonic,
         links: int = LINKS,
+        unknown_for: float = UNKNOWN_FOR,
     ) -> None:
-        """`upstream_of` takes the name of an upstream; `links` is how many are kept in memory."""
+        """`upstream_of` takes the name of an upstream; `links` is how many are kept in memory. An
+        upstream that truly has no such blob is asked again after `unknown_for` seconds."""
         self._store = blobs
         self._metadata = metadata
         self._upstream_of = upstream_of
@@ -74,7 +81,13 @@ class Blobs:
         self._fills = fills
         self._clock = clock
         self._policy = fills.policy
-        self._proofs = Proofs(metadata, spawn=fills.spawn, limit=links)
+        self._proofs = Proofs(
+            metadata,
+            spawn=fills.spawn,
+            limit=links,
+            unknown_for=unknown_for,
+            monotonic=monotonic,
+        )
         self._throughs = Throughs(fills.means)
 
     async def blob(self, request: Request, target: Target, endpoint: Blob) -> Reply:
@@ -84,14 +97,17 @@ class Blobs:
             link = await self._proofs.linked(target.repository, digest)
             if (link is not None and link.local) or target.repository.is_local:
                 return await self._local(request, target, digest, link)
+            if link is not None and is_known_to_client(request, digest):
+                return not_modified(target, digest)
             upstream = self._upstream_of(target.repository.upstream)
             origin = Origin(repository=target.repository, upstream=upstream)
             if request.method == "HEAD":
                 return await self._head(request, target, digest, origin, link)
             return await self._get(request, target, digest, origin, link)
         except RemoteError as error:
+            cache = Cache.NEGATIVE if isinstance(error, RememberedError) else Cache.MISS
             raise registry_error(
-                error, unknown=ErrorCode.BLOB_UNKNOWN, digest=digest, cache=Cache.MISS
+                error, unknown=ErrorCode.BLOB_UNKNOWN, digest=digest, cache=cache
             ) from error
         except StoreError as error:
             _LOG.error("cannot serve %s: %s", digest, error)
@@ -105,6 +121,8 @@ class Blobs:
         """Of a local repository, or of a mirrored one's overlay: from the store or not at all."""
         if link is None:
             raise blob_unknown(digest)
+        if is_known_to_client(request, digest):
+            return not_modified(target, digest)
         if request.method == "HEAD":
             size = await self._store.stat(digest)
             if size is None:
@@ -208,7 +226,7 @@ class Blobs:
         self, request: Request, target: Target, digest: Digest, origin: Origin, hint: int | None
     ) -> Reply | None:
         """From the fill of this digest, running or new. None: look into the store again."""
-        fill, joined = self._fills.join(digest, origin, hint=hint)
+        fill, joined = self._fills.join(digest, origin, hint=hint, address=request.address)
         try:
             content = await fill.opened(origin)
             if content.state is State.PRESENT:
@@ -234,7 +252,6 @@ class Blobs:
         way: Way | None = None
         if span is not None and size is not None:
             way = await self._far_ahead(request, fill, content, span, size)
-        length = size if span is None else span.stop - span.start
         if way is not None:
             cache = Cache.THROUGH
         else:
@@ -247,14 +264,8 @@ class Blobs:
                 owner=request.address,
                 spilled=lambda: went_through(reply, digest),
             )
-        reply = blob_reply(
-            target,
-            digest,
-            self._stream(request, target, way, length),
-            size=size,
-            span=span,
-            cache=cache,
-            source=content.source,
+        reply = self._streamed(
+            request, target, digest, way, size=size, span=span, cache=cache, source=content.source
         )
         return reply
 
@@ -307,20 +318,42 @@ class Blobs:
         if (size == 0 and not is_empty(digest)) or (span is not None and size != hint):
             await through.close()
             raise FailedError("the upstream says another size", host=through.download.source or "")
-        length = size if span is None else span.stop - span.start
-        return blob_reply(
+        return self._streamed(
+            request,
             target,
             digest,
-            self._stream(request, target, through, length),
+            through,
             size=size,
             span=span,
             cache=Cache.THROUGH,
             source=through.download.source,
         )
 
-    def _stream(self, request: Request, target: Target, way: Way, length: int | None) -> StreamBody:
+    def _streamed(
+        self,
+        request: Request,
+        target: Target,
+        digest: Digest,
+        way: Way,
+        *,
+        size: int | None,
+        span: Span | None,
+        cache: Cache,
+        source: str | None,
+    ) -> Reply:
+        length = size if span is None else span.stop - span.start
         flow = self._shaper.delivery(request.address, target.repository.upstream, hit=False)
-        return _body(Stream(way, length, flow), length)
+        stream = Stream(way, length, flow)
+        stream.reply = blob_reply(
+            target,
+            digest,
+            _body(stream, length),
+            size=size,
+            span=span,
+            cache=cache,
+            source=source,
+        )
+        return stream.reply
 
 
 def _body(stream: Stream, length: int | None) -> StreamBody:

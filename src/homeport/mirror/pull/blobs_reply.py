@@ -88,6 +88,13 @@ def blob_reply(
     return Reply(status=200 if span is None else 206, headers=headers, body=body, outcome=outcome)
 
 
+def not_modified(target: Target, digest: Digest) -> Reply:
+    """304: If-None-Match names the digest (RFC 9110, 13.1.2)."""
+    headers = dict(_headers(digest, target.namespace))
+    del headers["Content-Type"]
+    return Reply(status=304, headers=headers, outcome=Outcome(cache=Cache.HIT, digest=digest))
+
+
 def _headers(digest: Digest, namespace: str | None) -> Mapping[str, str]:
     headers = {
         "Content-Type": OCTET_STREAM,

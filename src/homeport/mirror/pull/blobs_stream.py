@@ -177,6 +177,8 @@ class Stream:
         self._left = length
         self._flow = flow
         self._closed = False
+        self.reply: Reply | None = None
+        """Whose outcome tells the audit why the answer was cut."""
 
     @property
     def pace(self) -> Callable[[int], Awaitable[None]] | None:
@@ -188,6 +190,14 @@ class Stream:
     async def __anext__(self) -> bytes:
         if self._left == 0:
             raise StopAsyncIteration
+        try:
+            return await self._next()
+        except CutError as error:
+            if self.reply is not None and self.reply.outcome is not None:
+                self.reply.outcome = replace(self.reply.outcome, detail=str(error)[:300])
+            raise
+
+    async def _next(self) -> bytes:
         piece = await self._way.read()
         if self._left is None:
             if not piece:

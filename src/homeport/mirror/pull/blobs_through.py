@@ -115,6 +115,7 @@ class Throughs:
             avoid=avoid,
             skippable=skippable,
             owner=owner,
+            address=owner,
         )
         through = Through(
             digest, download, self._slots, prefix=prefix, withheld=self._means.policy.withheld

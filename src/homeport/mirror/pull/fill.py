@@ -38,12 +38,14 @@ class Fill:
         origin: Origin,
         *,
         hint: int | None,
+        address: str,
         means: Means,
         recent_limit: Callable[[], int],
     ) -> None:
         self.digest = digest
         self.origins = [origin]
         self.hint = hint
+        self._address = address
         self.seats = 0
         self.ended = asyncio.Event()
         self._over = False
@@ -145,6 +147,7 @@ class Fill:
             hint=self.hint,
             avoid=self.avoid,
             owner=self.digest,
+            address=self._address,
         )
         return self.download
 

@@ -53,7 +53,9 @@ class Download:
         avoid: frozenset[str] = frozenset(),
         skippable: int | None = None,
         owner: str = "",
+        address: str = "",
     ) -> None:
+        """`owner` is whose turn it is in the upstream's queue, `address` in its bandwidth."""
         self.position = start
         self.size: int | None = None
         self.sources: list[str] = []
@@ -67,6 +69,7 @@ class Download:
         self._avoid = avoid
         self._skippable = skippable
         self._owner = owner
+        self._address = address
         self._turn = 0
         self._failures = 0
         self._marked = start
@@ -174,7 +177,7 @@ class Download:
                 raise
             if stream.source not in self.sources[-1:]:
                 self.sources.append(stream.source)
-            self._flow = self._means.shaper.download(origin.upstream.name)
+            self._flow = self._means.shaper.download(origin.upstream.name, self._address)
             self._chunks = stream.chunks()
             return self._chunks
 

@@ -54,11 +54,14 @@ class Fills:
     def running(self, digest: Digest) -> Fill | None:
         return self._running.get(digest)
 
-    def join(self, digest: Digest, origin: Origin, *, hint: int | None) -> tuple[Fill, bool]:
+    def join(
+        self, digest: Digest, origin: Origin, *, hint: int | None, address: str
+    ) -> tuple[Fill, bool]:
         """The running fill (True) or a new one, with a seat taken in it: `leave` gives it back.
 
         The caller has proven that the origin shows the blob. `hint` is the size that a manifest
-        says; the upstream's own word is preferred.
+        says; the upstream's own word is preferred. `address` is the client's, for a fair share of
+        bandwidth among those that begin fills.
         """
         fill = self._running.get(digest)
         if fill is not None:
@@ -72,7 +75,14 @@ class Fills:
                 "too many blobs are being fetched",
                 headers={"Retry-After": "5"},
             )
-        fill = Fill(digest, origin, hint=hint, means=self.means, recent_limit=self._recent_limit)
+        fill = Fill(
+            digest,
+            origin,
+            hint=hint,
+            address=address,
+            means=self.means,
+            recent_limit=self._recent_limit,
+        )
         task = self.spawn(self._run(fill))
         self._running[digest] = fill
         # A task that is cancelled before its first step never reaches its own `finally`.

@@ -15,12 +15,17 @@ from homeport.mirror.errors import RegistryError
 from homeport.mirror.model.names import Repository
 from homeport.mirror.pull.fill_policy import Origin
 from homeport.mirror.pull.join_links import Links
+from homeport.mirror.pull.negative import Negatives
 from homeport.mirror.store.api import Metadata
 from homeport.oci.digest import Digest
 from homeport.oci.error_code import ErrorCode
 from homeport.remote.errors import NotFoundError, RemoteError
 
 Spawn = Callable[[Coroutine[Any, Any, int | None]], asyncio.Task[int | None]]
+
+
+class RememberedError(NotFoundError):
+    """The upstream said so a short time ago, and was not asked again."""
 
 
 class Link(Struct, frozen=True):
@@ -34,9 +39,20 @@ class Link(Struct, frozen=True):
 class Proofs:
     """Links, and the questions to upstreams that replace them: one at a time for each blob."""
 
-    def __init__(self, metadata: Metadata, *, spawn: Spawn, limit: int) -> None:
+    def __init__(
+        self,
+        metadata: Metadata,
+        *,
+        spawn: Spawn,
+        limit: int,
+        unknown_for: float,
+        monotonic: Callable[[], float],
+    ) -> None:
         self._links = Links(metadata, limit=limit)
         self._spawn = spawn
+        self._unknown = Negatives()
+        self._unknown_for = unknown_for
+        self._monotonic = monotonic
         self._asking: dict[tuple[Repository, Digest], asyncio.Task[int | None]] = {}
 
     async def linked(self, repository: Repository, digest: Digest) -> Link | None:
@@ -54,6 +70,11 @@ class Proofs:
         """Ask the repository's own upstream: the size, None where it does not say. Raises
         NotFoundError where it has no such blob, RemoteError where it cannot be asked."""
         key = (origin.repository, digest)
+        unknown = self._unknown.of(*key, self._monotonic())
+        if unknown is not None:
+            raise RememberedError(
+                str(unknown), host=unknown.host, status=unknown.status, detail=unknown.detail
+            )
         task = self._asking.get(key)
         if task is None:
             task = self._spawn(_ask(origin, digest, owner))
@@ -70,8 +91,9 @@ class Proofs:
 
     def _answered(self, key: tuple[Repository, Digest], task: asyncio.Task[int | None]) -> None:
         self._asking.pop(key, None)
-        if not task.cancelled():
-            task.exception()  # all who asked may have left
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, NotFoundError):
+            self._unknown.note(*key, error, until=self._monotonic() + self._unknown_for)
 
 
 async def _ask(origin: Origin, digest: Digest, owner: str) -> int | None:

@@ -212,6 +212,22 @@ def test_what_is_no_digest_is_400(text: str) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("warm", [True, False])
+def test_a_client_that_has_the_blob_is_told_so(method: str, warm: bool) -> None:
+    async def scenario() -> None:
+        async with bench() as b:
+            await (held(b) if warm else b.show(CONTENT))
+            headers = {"If-None-Match": f'"sha256:other", "{DIGEST}"'}
+            reply = await b.ask(DIGEST, method=method, headers=headers)
+            assert (reply.status, reply.body) == (304, b"")
+            assert reply.headers["ETag"] == f'"{DIGEST}"'
+            told = await b.refusal(DIGEST, name=OTHER.name, method=method, headers=headers)
+            assert told.status == 404  # not without the right to it
+
+    asyncio.run(scenario())
+
+
 # whose blob it is
 
 
@@ -269,6 +285,33 @@ def test_a_repository_whose_own_upstream_shows_the_blob_is_linked_and_hits() -> 
             assert await b.metadata.blob(OTHER, DIGEST) == 2048
             assert (await b.get(DIGEST, name=OTHER.name)).cache is Cache.HIT
             assert len(b.upstream.asked) == 1
+
+    asyncio.run(scenario())
+
+
+def test_what_the_upstream_does_not_have_is_not_asked_for_again_at_once() -> None:
+    async def scenario() -> None:
+        async with bench() as b:
+            assert (await b.refusal(DIGEST)).status == 404
+            asked = len(b.upstream.asked)
+            told = await b.refusal(DIGEST)
+            assert (told.status, told.outcome and told.outcome.cache) == (404, Cache.NEGATIVE)
+            assert len(b.upstream.asked) == asked
+            b.upstream.blobs[HOME.name, DIGEST] = CONTENT
+            b.clock.now += 61
+            assert await (await b.get(DIGEST)).rest() == CONTENT
+
+    asyncio.run(scenario())
+
+
+def test_only_a_true_404_is_remembered() -> None:
+    async def scenario() -> None:
+        async with bench() as b:
+            b.upstream.blobs[HOME.name, DIGEST] = CONTENT
+            b.upstream.head_error = remote.FailedError("oops", status=500)
+            assert (await b.refusal(DIGEST)).status == 502
+            b.upstream.head_error = None
+            assert await (await b.get(DIGEST)).rest() == CONTENT
 
     asyncio.run(scenario())
 

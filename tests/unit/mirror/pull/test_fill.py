@@ -266,6 +266,8 @@ def test_no_source_with_the_right_bytes_ends_the_fill() -> None:
             assert DIGEST not in b.blobs.content
             assert not b.blobs.partial
             assert b.fills.counts.failed == 1
+            assert client.reply.outcome is not None
+            assert "wrong" in str(client.reply.outcome.detail)  # the audit is told why
 
     asyncio.run(scenario())
 
@@ -751,6 +753,7 @@ def test_downloads_are_paced_by_the_upstream_s_bucket() -> None:
             await hit.rest()
             assert shaper.down.taken == len(CONTENT)
             assert (shaper.down.closed, shaper.out.closed) == (1, 2)
+            assert ("docker.io", "10.0.0.1") in shaper.asked
             assert ("10.0.0.1", "docker.io", False) in shaper.asked
             assert ("10.0.0.1", "docker.io", True) in shaper.asked
 
