@@ -5,6 +5,8 @@ import asyncio
 import os
 import re
 import signal
+import subprocess
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -40,7 +42,8 @@ async def ask_helper(
         if _NAME.fullmatch(name) is None:
             raise HelperError(f"{name[:64]!r} is not the name of a credential helper")
         program = f"docker-credential-{name}"
-    status, answer = await _run(program, f"{server}\n".encode(), env, seconds)
+    # In a thread: pipes of children differ from loop to loop, and this is asked rarely.
+    status, answer = await asyncio.to_thread(_run, program, f"{server}\n".encode(), env, seconds)
     if status != 0:
         if _NOT_FOUND in answer.lower():
             return None
@@ -52,44 +55,56 @@ async def ask_helper(
         raise HelperError(f"{program} did not answer with a login") from None
 
 
-async def _run(
+def _run(
     program: str, question: bytes, env: Mapping[str, str], seconds: float
 ) -> tuple[int, bytes]:
+    """The status and answer of the program, which is ended with all its children."""
     try:
-        process = await asyncio.create_subprocess_exec(
-            program,
-            "get",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
+        process = subprocess.Popen(
+            [program, "get"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             env=dict(env),
             start_new_session=True,
         )
     except OSError as error:
         raise HelperError(f"{program} cannot be started: {error.strerror}") from None
-    try:
-        async with asyncio.timeout(seconds):
-            answer = await _exchange(process, question)
-            return await process.wait(), answer
-    except TimeoutError:
-        raise HelperError(f"{program} did not answer in {seconds:g} seconds") from None
-    finally:
-        # Whatever it started goes with it; it leads a group of its own.
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        _kill(process)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    with process:
+        try:
+            answer = _exchange(process, question)
+            if len(answer) <= _MAX_ANSWER:
+                os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        finally:
+            timer.cancel()
+            timer.join()
+            _kill(process)  # before it is reaped: until then its number is its own
+    if len(answer) > _MAX_ANSWER:
+        raise HelperError(f"{program} answered too much")
+    if late.is_set():
+        raise HelperError(f"{program} did not answer in {seconds:g} seconds")
+    return process.returncode, answer
 
 
-async def _exchange(process: asyncio.subprocess.Process, question: bytes) -> bytes:
+def _exchange(process: "subprocess.Popen[bytes]", question: bytes) -> bytes:
     if process.stdin is None or process.stdout is None:
         raise HelperError("a credential helper has no pipes")
-    with suppress(BrokenPipeError, ConnectionResetError):
+    with suppress(BrokenPipeError):
         process.stdin.write(question)
-        await process.stdin.drain()
-    process.stdin.close()
-    answer = bytearray()
-    while chunk := await process.stdout.read(_MAX_ANSWER):
-        answer += chunk
-        if len(answer) > _MAX_ANSWER:
-            raise HelperError("a credential helper answered too much")
-    return bytes(answer)
+        process.stdin.close()
+    return process.stdout.read(_MAX_ANSWER + 1)
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    # Whatever it started goes with it; it leads a group of its own.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
