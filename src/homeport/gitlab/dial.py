@@ -109,17 +109,13 @@ def connect(
 
 def _refuse_private(url: Url, host: str) -> None:
     """Raise for an address of this machine or of a private network (RFC 6890)."""
-    import ipaddress
+    from homeport.lib.address import is_public, parse_address
 
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        if host != "localhost" and not host.endswith(".localhost"):
-            return
-        inside = True
+    address = parse_address(host)
+    if address is None:
+        inside = host == "localhost" or host.endswith(".localhost")
     else:
-        address = getattr(address, "ipv4_mapped", None) or address
-        inside = not address.is_global or address.is_multicast
+        inside = not is_public(address)
     if inside:
         raise MissingError.of(
             f"{url} is not read: {url.host} is an address of this machine or of a private network",
