@@ -14,6 +14,9 @@ _WAL_LIMIT = 64 * 1024**2
 _CACHE = 8192
 """KiB of pages that the writer keeps; digests fall anywhere in an index."""
 
+_CHECKPOINT = 4000
+"""Pages of the log (16 MB) after which it is copied into the file; that costs two fsyncs."""
+
 _DAMAGED = ("malformed", "not a database", "file is encrypted")
 
 
@@ -24,6 +27,7 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
         connection.execute(f"PRAGMA busy_timeout={_BUSY}")
         connection.execute("PRAGMA journal_mode=WAL").fetchone()
         connection.execute(f"PRAGMA journal_size_limit={_WAL_LIMIT}")
+        connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT}")
         connection.execute(f"PRAGMA cache_size=-{2048 if readonly else _CACHE}")
         connection.execute("PRAGMA temp_store=MEMORY")
         connection.execute("PRAGMA trusted_schema=OFF")
