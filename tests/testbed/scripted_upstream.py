@@ -30,7 +30,8 @@ class Scene:
 
     `error` instead of an answer; `content` instead of the right bytes; `ranges` False begins at 0
     whatever was asked; `says_size` False leaves the size out, a number lies; `cut` raises CutError
-    there, `end` ends there without a word; `gates` wait; `chunk` is the size of a piece.
+    there, `end` ends there without a word; `gates` wait; `chunk` is the size of a piece; `wait`
+    comes before the answer.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Scene:
         end: int | None = None,
         gates: Mapping[int, Gate] | None = None,
         chunk: int = 16 * 1024,
+        wait: Gate | None = None,
     ) -> None:
         self.source = source
         self.error = error
@@ -55,6 +57,7 @@ class Scene:
         self.end = end
         self.gates = dict(gates or {})
         self.chunk = chunk
+        self.wait = wait
 
 
 class Asked(NamedTuple):
@@ -148,6 +151,8 @@ class ScriptedUpstream:
         self.asked.append(Asked("GET", repository, digest, start, stop, avoid))
         scene = self._next(avoid)
         await asyncio.sleep(0)
+        if scene.wait is not None:
+            await scene.wait.passed()
         if scene.error is not None:
             raise scene.error
         content = self._content(repository, digest)

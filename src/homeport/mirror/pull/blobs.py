@@ -1,5 +1,6 @@
 """Reading blobs: from the store, from a running fill, or past both from the upstream (end-2)."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -280,17 +281,18 @@ class Blobs:
         if near or tail == span.start or self._throughs.is_full:
             return None
         try:
-            through = await self._throughs.open(
-                fill.digest,
-                fill.origins,
-                start=span.start,
-                stop=tail,
-                hint=size,
-                avoid=fill.avoid,
-                skippable=policy.ahead,
-                owner=request.address,
-            )
-        except (RemoteError, RegistryError, NoRangesError) as error:
+            async with asyncio.timeout(policy.ahead_wait):
+                through = await self._throughs.open(
+                    fill.digest,
+                    fill.origins,
+                    start=span.start,
+                    stop=tail,
+                    hint=size,
+                    avoid=fill.avoid,
+                    skippable=policy.ahead,
+                    owner=request.address,
+                )
+        except (RemoteError, RegistryError, NoRangesError, TimeoutError) as error:
             _LOG.info("no way through for a range of %s: %s", fill.digest, error)
             return None
         return FarAhead(fill, content, through, start=span.start, tail=tail, stop=span.stop)

@@ -15,6 +15,7 @@ class FillPolicy(Struct, frozen=True, kw_only=True):
 
     `withheld` bytes at the end of a blob are sent only after size and digest were found right.
     `ahead`: a range that begins so far beyond what is here is fetched by a request of its own.
+    If that is not answered within `ahead_wait`, the client waits for the fill instead.
     `throughs` such requests may run at once, a client waits `through_wait` for its turn.
     `attempts` without `progress` bytes in between end a download, `cold_attempts` where nothing has
     come yet: the client can still be told why. `mismatches`: so often a fill begins anew after
@@ -27,6 +28,7 @@ class FillPolicy(Struct, frozen=True, kw_only=True):
 
     withheld: int = 64 * 1024
     ahead: int = 8 * 1024**2
+    ahead_wait: float = 5.0
     throughs: int = 8
     through_wait: float = 60.0
     attempts: int = 6

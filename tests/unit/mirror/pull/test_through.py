@@ -401,6 +401,24 @@ def test_without_a_way_ahead_the_client_waits_for_the_fill(scene: Scene) -> None
     asyncio.run(scenario())
 
 
+def test_a_way_ahead_that_does_not_open_in_time_is_given_up() -> None:
+    """All connections may be busy, one of them with this very fill."""
+
+    async def scenario() -> None:
+        policy = FillPolicy(withheld=4 * KIB, ahead=64 * KIB, ahead_wait=0.01)
+        async with bench(policy=policy) as b:
+            await b.show(CONTENT)
+            gate, never = Gate(), Gate()
+            b.upstream.scenes = [Scene(gates={10 * KIB: gate}), Scene(wait=never)]
+            client = await b.get(DIGEST, "bytes=200000-200999")
+            assert never.reached.is_set()
+            gate.open()
+            assert await client.rest() == CONTENT[200000:201000]
+            assert client.cache is Cache.MISS
+
+    asyncio.run(scenario())
+
+
 def test_ways_ahead_are_limited_and_the_end_alone_needs_none() -> None:
     async def scenario() -> None:
         policy = FillPolicy(withheld=4 * KIB, ahead=64 * KIB, throughs=1)
