@@ -219,6 +219,7 @@ sys.stdin.read()
         before = resident()
         second = await opened(500)
         after = resident()
+        assert around.server.open_connections == 550
         print((after - before) // 500)
         for process in (first, second):
             process.stdin.close()

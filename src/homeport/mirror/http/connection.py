@@ -38,6 +38,7 @@ PIPELINE = 16
 READ_BUFFER = 256 * 1024
 WRITE_BUFFER = 256 * 1024
 LINGER_SECONDS = 3.0
+REFUSED_SECONDS = 0.5
 HALF_CLOSED_SECONDS = 1.0
 """How long a pull goes on for a client that closed its sending half: most of them are gone."""
 
@@ -268,12 +269,19 @@ class Connection(BaseProtocol):
             self._refuse(self._refusal)
 
     def _refuse(self, status: int) -> None:
-        """What is no request gets a bare answer, cheaply."""
-        self._closing = True
+        """What is no request gets a bare answer, cheaply. What the client still sends is thrown away
+        for a moment: closing on it would reset the connection and lose the answer."""
+        self._closing, self._refusal = True, status
         self.shared.counters.refused += 1
-        if self.transport is not None:
-            self.transport.write(_REFUSALS[status])
-            self.transport.close()
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return
+        transport.write(_REFUSALS[status])
+        if status == 429 or not transport.can_write_eof():
+            transport.close()
+            return
+        transport.write_eof()
+        self._wait(Phase.LINGER, REFUSED_SECONDS)
 
     # requests in turn
 
