@@ -177,6 +177,7 @@ class RegistryAuthenticator:
             directory=directory,
             throttle=throttle,
             clock=self._clock,
+            look=self._refresh,
         )
         self._service = TokenService(
             keyring=self._keyring,

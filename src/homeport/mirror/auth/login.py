@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from homeport.mirror.auth.api import Rejected
 from homeport.mirror.auth.htpasswd import Users
@@ -40,8 +41,12 @@ class Logins:
         directory: Directory | None,
         throttle: Throttle,
         clock: Callable[[], float],
+        look: Callable[[], Awaitable[None]],
     ) -> None:
+        """`look` reads the files again where they have changed: an account counts as soon as the
+        command that made it has ended."""
         self._users = users
+        self._look = look
         self._robots = robots
         self.issuers = issuers
         self.directory = directory
@@ -52,13 +57,17 @@ class Logins:
             _DIRECTORY_THREADS, thread_name_prefix="homeport-ldap"
         )
         self._away_since: float | None = None
+        self._active = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._flying: dict[tuple[str, str], asyncio.Task[Identity | Rejected]] = {}
 
     async def verify(self, user: str, password: str, address: str) -> Identity | Rejected:
         wait = self.throttle.take(address, user, self._clock())
         if wait > 0:
             return Rejected("too many failed logins; try again later", retry_after=wait)
-        found = await self._judge(user, password)
+        with self._busy():
+            found = await self._judge(user, password)
         if isinstance(found, Identity):
             self.throttle.give_back(address, user, self._clock(), proven=True)
         elif found is not WRONG:
@@ -77,7 +86,8 @@ class Logins:
                 return robot.identity
             case Proof.LDAP if self.directory is not None:
                 directory = self.directory
-                return await self._ask(lambda: directory.look_up(named.name))
+                with self._busy():
+                    return await self._ask(lambda: directory.look_up(named.name))
             case _:
                 return WRONG
 
@@ -99,12 +109,24 @@ class Logins:
 
     async def drain(self) -> None:
         """Let those who wait have their answers, then end the threads."""
-        await asyncio.gather(*self._flying.values(), return_exceptions=True)
+        await self._idle.wait()
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._directory_pool.shutdown(wait=False, cancel_futures=True)
 
+    @contextmanager
+    def _busy(self) -> Iterator[None]:
+        self._active += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._active -= 1
+            if not self._active:
+                self._idle.set()
+
     async def _judge(self, user: str, password: str) -> Identity | Rejected:
         if user.startswith(ROBOT_PREFIX):
+            await self._look()
             return verify_robot(self._robots(), user, password, now=self._clock()) or WRONG
         if self.issuers and password.count(".") == 2 and password.startswith("ey"):
             verdict = await self.issuers.verify(password)
@@ -123,6 +145,7 @@ class Logins:
         return await asyncio.shield(task)
 
     async def _password(self, user: str, password: str) -> Identity | Rejected:
+        await self._look()
         users, directory = self._users(), self.directory
         if directory is not None and user not in users:
             return await self._ask(lambda: directory.login(user, password))

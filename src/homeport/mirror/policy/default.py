@@ -52,7 +52,7 @@ def _write(facts: Facts, *, provable: bool) -> Decision:
         if facts.local and not provable:
             return _ALLOW
         return _deny("changes need a login", facts)
-    if facts.claims:
+    if facts.issued:
         # A job of any project of a whole GitLab server holds such a token.
         return Deny(rule=DEFAULT, reason="changes with an issuer's token need a rule")
     return _ALLOW

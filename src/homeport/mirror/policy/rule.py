@@ -19,12 +19,13 @@ _BY_DEFAULT = frozenset(set(Action) - {Action.ADMIN})
 
 class Facts(Struct, frozen=True):
     """What decides, and nothing else: the key of cached decisions. `networks` is a bit for each
-    distinct network of the rules, `claims` those that rules name, `reference` None where no rule
-    looks at it."""
+    distinct network of the rules, `claims` those that rules name, `issued` whether any came
+    with an issuer's token, `reference` None where no rule looks at it."""
 
     name: str
     groups: tuple[str, ...]
     claims: tuple[tuple[str, str], ...]
+    issued: bool
     action: Action
     local: bool
     networks: int

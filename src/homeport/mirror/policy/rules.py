@@ -13,7 +13,6 @@ from homeport.mirror.policy.rule import IDENTITY, Facts, Rule, compile_rule, rul
 MAX_RULES = 1000
 _DECISIONS = 65_536
 _ADDRESSES = 16_384
-_ISSUER_CLAIM = "iss"
 
 
 class RulePolicy:
@@ -30,9 +29,7 @@ class RulePolicy:
         networks = tuple(dict.fromkeys(parse_network(text) for text in texts))
         self.rules: tuple[Rule, ...] = tuple(compile_rule(rule, networks) for rule in config.rules)
         self.provable = can_prove(config)
-        # The issuer's name tells the default who came with an id_token.
-        named = {_ISSUER_CLAIM} | {name for rule in config.rules for name in rule.claims}
-        self._claims = tuple(sorted(named))
+        self._claims = tuple(sorted({name for rule in config.rules for name in rule.claims}))
         self._by_reference = any(rule.references for rule in config.rules)
         self._place = lru_cache(maxsize=_ADDRESSES)(
             lambda address: (is_local(address), member_bits(address, networks))
@@ -49,6 +46,7 @@ class RulePolicy:
             principal.name,
             principal.groups,
             self._claims_of(access) if principal.claims else (),
+            bool(principal.claims),
             access.action,
             local,
             bits,
@@ -64,6 +62,7 @@ class RulePolicy:
             access.principal.name,
             access.principal.groups,
             self._claims_of(access),
+            bool(access.principal.claims),
             access.action,
             local,
             bits,

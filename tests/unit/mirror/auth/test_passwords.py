@@ -294,6 +294,19 @@ def test_robots_come_and_go_while_the_mirror_runs(bench: Any, sign_in: Any) -> N
     asyncio.run(scenario())
 
 
+def test_an_account_counts_as_soon_as_it_is_made(bench: Any, sign_in: Any) -> None:
+    async def scenario() -> None:
+        authenticator = bench.authenticator(AuthConfig(htpasswd=bench.users(alice="one")))
+        secret = add_robot(bench.data, "ci", expires=None, now=bench.now)
+        bench.users(alice="two", bob="three")
+        for user, password in (("robot$ci", secret), ("bob", "three"), ("alice", "two")):
+            found = await authenticator.authenticate(bench.request(sign_in(user, password)))
+            assert isinstance(found, Principal), user
+        await authenticator.close()
+
+    asyncio.run(scenario())
+
+
 def test_a_robots_secret_is_nowhere_and_its_file_is_private(bench: Any) -> None:
     secret = add_robot(bench.data, "ci", expires=None, now=bench.now)
     [path] = (bench.data / "robots").iterdir()
@@ -353,6 +366,7 @@ def test_nobody_waits_in_an_endless_queue(
     bench: Any, sign_in: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("homeport.mirror.auth.login.MAX_WAITING", 4)
+    monkeypatch.setattr(bcrypt, "checkpw", lambda *_: time.sleep(0.3))
 
     async def scenario() -> None:
         config = AuthConfig(htpasswd=bench.users(alice="one"), attempts_per_minute=0)
