@@ -78,6 +78,9 @@ class FileBlobs:
             raise
         self._threads = ThreadPoolExecutor(THREADS, "homeport-blobs")
         self._writing: dict[str, FileStaged | None] = {}
+        self.when_full: Callable[[int], Awaitable[int]] | None = None
+        """Asked to free so many bytes before a reservation fails: `Sweep.evict`."""
+        self._freeing = asyncio.Lock()
 
     async def stat(self, digest: Digest) -> int | None:
         with failing(f"looking for {digest}"):
@@ -142,6 +145,11 @@ class FileBlobs:
         return [StagedInfo(i.key, writing.get(i.key, i.size), i.modified) for i in found]
 
     async def reserve(self, size: int, *, key: str | None = None) -> Reservation:
+        if self.when_full is not None and self.room.short(size):
+            async with self._freeing:
+                short = self.room.short(size)  # another one may have freed enough meanwhile
+                if short:
+                    await self.when_full(short)
         return self.room.promise(size, key)
 
     async def make_durable(self, digest: Digest) -> bool:

@@ -64,13 +64,24 @@ class Room:
             self._promised -= taken
             size -= taken
 
+    def short(self, size: int) -> int:
+        """How many bytes must go before so many more fit; 0 where they do, or never will."""
+        if self._quota is not None and size > self._quota:
+            return 0
+        return max(0, self._over_quota(size), self._over_disk(size))
+
+    def _over_quota(self, size: int) -> int:
+        if self._quota is None:
+            return 0
+        return self.blobs + self.staged + self._promised + size - self._quota
+
+    def _over_disk(self, size: int) -> int:
+        return self._promised + size + self._reserve - self._free()
+
     def _check(self, size: int) -> None:
         if size <= 0:
             return
-        if self._quota is not None:
-            over = self.blobs + self.staged + self._promised + size - self._quota
-            if over > 0:
-                raise NoSpaceError(f"the quota of {self._quota} bytes is {over} bytes too small")
-        short = self._promised + size - self.free()
-        if short > 0:
+        if (over := self._over_quota(size)) > 0:
+            raise NoSpaceError(f"the quota of {self._quota} bytes is {over} bytes too small")
+        if (short := self._over_disk(size)) > 0:
             raise NoSpaceError(f"the disk is {short} bytes short, beyond the configured reserve")

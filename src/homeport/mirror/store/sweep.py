@@ -21,7 +21,7 @@ LEASE = "sweep"
 BATCH = 256
 EVICTED_AT_ONCE = 16
 STAGED_AGE = 86_400.0
-"""Seconds without a byte after which staged content is dropped, with its upload."""
+"""After so long without a byte, staged content is dropped, with its upload."""
 
 ORPHAN_AGE = 3600.0
 """Seconds before bytes without a row are looked at; a hold protects them, too."""
@@ -44,7 +44,8 @@ class SweepReport(Struct, frozen=True, kw_only=True):
 
 
 class Sweep:
-    """`clock` gives seconds since 1970; `sleep` waits between rounds of `run`."""
+    """`clock` gives seconds since 1970; `sleep` waits between rounds of `run`. `staged_age` is in
+    seconds without a byte: no less than an upload may rest (`LimitsConfig.upload_age`)."""
 
     def __init__(
         self,
@@ -55,6 +56,7 @@ class Sweep:
         *,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         failed: Callable[[Exception], None] | None = None,
+        staged_age: float = STAGED_AGE,
     ) -> None:
         self._blobs = blobs
         self._metadata = metadata
@@ -62,6 +64,7 @@ class Sweep:
         self._clock = clock
         self._sleep = sleep
         self._failed = failed
+        self._staged_age = staged_age
         self._owner = secrets.token_hex(8)
         self._evicting = asyncio.Lock()
         self.last: SweepReport | None = None
@@ -203,7 +206,7 @@ class Sweep:
     async def _staged(self) -> tuple[int, int]:
         count = freed = 0
         for info in await self._blobs.staged():
-            if info.modified >= self._clock() - STAGED_AGE:
+            if info.modified >= self._clock() - self._staged_age:
                 continue
             try:
                 staged = await self._blobs.stage(info.key, fresh=True)

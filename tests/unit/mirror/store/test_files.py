@@ -180,6 +180,33 @@ def test_the_reserve_stays_free(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_room_is_made_before_a_reservation_fails(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with file_blobs(tmp_path, quota=100) as blobs:
+            asked: list[int] = []
+
+            async def evict(needed: int) -> int:
+                asked.append(needed)
+                await asyncio.sleep(0)
+                return await blobs.delete(digest_of(b"x" * 60))
+
+            blobs.when_full = evict  # type: ignore[attr-defined]
+            await put_blob(blobs, b"x" * 60)
+            await blobs.reserve(40)
+            assert asked == []
+            promised = await asyncio.gather(blobs.reserve(20), blobs.reserve(30))
+            assert asked == [20]
+            assert len(promised) == 2
+            with pytest.raises(NoSpaceError):
+                await blobs.reserve(101)  # never fits: nothing is evicted for it
+            assert asked == [20]
+            with pytest.raises(NoSpaceError):
+                await blobs.reserve(11)
+            assert asked == [20, 1]
+
+    asyncio.run(scenario())
+
+
 def test_a_cancelled_writer_leaves_the_counts_right(tmp_path: Path) -> None:
     class Slow(Disk):
         def __init__(self) -> None:
