@@ -269,8 +269,8 @@ class Connection(BaseProtocol):
             self._refuse(self._refusal)
 
     def _refuse(self, status: int) -> None:
-        """What is no request gets a bare answer, cheaply. What the client still sends is thrown away
-        for a moment: closing on it would reset the connection and lose the answer."""
+        """What is no request gets a bare answer, cheaply. What still comes is thrown away for a
+        moment: closing on it would reset the connection, and the answer would be lost."""
         self._closing, self._refusal = True, status
         self.shared.counters.refused += 1
         transport = self.transport
