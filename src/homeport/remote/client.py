@@ -172,9 +172,10 @@ class Client:
         tags: list[str] = []
         for _ in range(_MAX_PAGES):
             page = await self._list_page(repository, query, what)
-            found = page.after(last)
-            tags += found
             following = page.following
+            only = following is None and not tags
+            found = page.arranged(n, last) if only else page.after(last)
+            tags += found
             if n is not None and len(tags) > n:
                 return tuple(tags[:n]), True
             if following is None or not found:

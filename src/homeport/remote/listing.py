@@ -21,6 +21,15 @@ class Page(Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...]
     following: dict[str, str] | None
 
+    def arranged(self, n: int | None, last: str | None) -> tuple[str, ...]:
+        """The tags of an only page. docker-registry 2.8 ignores the parameters and gives all tags
+        in no order: then they are put into the specification's, and those up to `last` left out."""
+        ignored = (last is not None and last in self.tags) or (n is not None and len(self.tags) > n)
+        if ignored:
+            return tuple(tag for tag in sorted(self.tags) if last is None or tag > last)
+        in_order = list(self.tags) in (sorted(self.tags), sorted(self.tags, key=str.casefold))
+        return self.tags if in_order else tuple(sorted(self.tags))
+
     def after(self, last: str | None) -> tuple[str, ...]:
         """The tags of this page without `last` and those before it, for a registry that ignores
         the parameter."""

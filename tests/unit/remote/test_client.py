@@ -434,12 +434,15 @@ def test_tags_in_pages() -> None:
 
 def test_tags_of_a_registry_that_ignores_the_parameters() -> None:
     async def scenario(registry: FakeRegistry, client: Client) -> None:
-        body = json.dumps({"name": "x", "tags": ["a", "b", "../evil", "c" * 200, "c", "d"]})
+        body = json.dumps({"name": "x", "tags": ["b", "a", "../evil", "c" * 200, "d", "c"]})
         registry.on("tags", Fault(status=200, body=body.encode()))
         assert await client.list_tags("library/x") == (("a", "b", "c", "d"), False)
         assert await client.list_tags("library/x", n=2) == (("a", "b"), True)
         assert await client.list_tags("library/x", n=2, last="b") == (("c", "d"), False)
+        assert await client.list_tags("library/x", n=9, last="c") == (("d",), False)
         registry.heal()
+        registry.on("tags", Fault(status=200, body=b'{"tags":["a","B","c"]}'), times=1)
+        assert await client.list_tags("library/x", last="A") == (("a", "B", "c"), False)
         registry.on("tags", Fault(status=200, body=b'{"name":"x","tags":null}'))
         assert await client.list_tags("library/x") == ((), False)
 
