@@ -32,7 +32,7 @@ from homeport.mirror.auth.tokens import read_access
 from homeport.mirror.auth.verified import Verified, VerifiedCache
 from homeport.mirror.auth.watched import Watched
 from homeport.mirror.errors import RegistryError
-from homeport.mirror.model.config import AuthConfig, ListenerConfig
+from homeport.mirror.model.config import AuthConfig, ListenerConfig, Role
 from homeport.mirror.model.exchange import Reply, Request
 from homeport.mirror.model.principal import ANONYMOUS, Principal, Proof
 from homeport.mirror.policy.api import Policy
@@ -166,6 +166,8 @@ class RegistryAuthenticator:
         self._external = {
             found.name: found.external_url for found in listeners if found.external_url is not None
         }
+        # They never answer 401, so they have nobody to ask for a token.
+        self._for_dockerd = {found.name for found in listeners if found.role is Role.DOCKER_MIRROR}
         self._by_certificate = any(
             found.tls is not None and found.tls.client_ca is not None for found in listeners
         )

@@ -20,7 +20,7 @@ from homeport.mirror.auth.robots import add_robot, remove_robot
 from homeport.mirror.auth.scope import MAX_SCOPES, parse_scopes
 from homeport.mirror.auth.tokens import MAX_TOKEN
 from homeport.mirror.errors import RegistryError
-from homeport.mirror.model.config import AuthConfig, ListenerConfig, RuleConfig
+from homeport.mirror.model.config import AuthConfig, ListenerConfig, Role, RuleConfig
 from homeport.mirror.model.endpoint import Blob, Manifests, Tags, Uploads
 from homeport.mirror.model.exchange import Reply
 from homeport.mirror.model.principal import Allow, Deny, Principal, Proof
@@ -374,6 +374,20 @@ def test_other_methods_services_and_scopes_without_end_are_refused(bench: Any) -
         assert caught.value.status == 404
         assert without.challenge(bench.request(), None).startswith("Basic ")
         await without.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_mirror_for_dockerd_has_no_tokens(bench: Any) -> None:
+    async def scenario() -> None:
+        hub = ListenerConfig(name="hub", address="x", role=Role.DOCKER_MIRROR)
+        authenticator = bench.authenticator(AuthConfig(), listeners=(hub,))
+        wrong = "grant_type=password&username=a&password=b"
+        with pytest.raises(RegistryError) as caught:
+            await authenticator.token(bench.post_token(wrong, listener="hub"))
+        assert caught.value.status == 404
+        assert (await authenticator.token(bench.post_token(wrong))).status == 401
+        await authenticator.close()
 
     asyncio.run(scenario())
 
