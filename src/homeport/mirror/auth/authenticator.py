@@ -99,7 +99,7 @@ class RegistryAuthenticator:
         return bearer_challenge(request, scope, external_url=external)
 
     async def token(self, request: Request) -> Reply:
-        if not self._settings.token:
+        if not self._settings.token or request.listener in self._for_dockerd:
             raise RegistryError(ErrorCode.UNSUPPORTED, "there is no token service here", status=404)
         await self._look()
         if ring.is_due(self._keyring.keys, self._clock()):
