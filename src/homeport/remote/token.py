@@ -238,7 +238,7 @@ class Authorizer:
         if not realm.absolute or not realm.host:
             raise FailedError(f"{self._host} names no usable token service", host=self._host)
         way = self._gate.check(realm)
-        if key.login is not None and not self._may_have_credentials(realm):
+        if key.login is not None and not may_have_login(self._gate, realm):
             raise ForbiddenTargetError(
                 f"the token service of {self._host} is {host_of(realm)[:255]}, which does not get"
                 " its login; if you trust it, list it in auth_hosts",
@@ -258,7 +258,7 @@ class Authorizer:
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         for _ in range(_MAX_HOPS + 1):
             sent = dict(headers)
-            if login is not None and self._may_have_credentials(url):
+            if login is not None and may_have_login(self._gate, url):
                 sent["Authorization"] = login.basic
             response = await self._send("GET", url, way, sent)
             location = response.headers.get("Location")
@@ -334,24 +334,23 @@ class Authorizer:
             raise error
         raise FailedError(str(error), host=reader.host, status=response.status)
 
-    def _may_have_credentials(self, url: URL) -> bool:
-        """Only the registry's own host and those that its owner lists get its login, and over http
-        only where the owner wrote http."""
-        gate, host = self._gate, host_of(url)
-        if gate.targets.lists_host(host, url.port or 0):
-            return True
-        if url.scheme != "https" and gate.own.scheme != "http":
-            return False
-        if gate.is_own(url):
-            return True
-        return url.scheme == "https" and host in WELL_KNOWN_REALMS.get(gate.own.host, ())
-
     def _denied(self, reason: str) -> DeniedError:
         return DeniedError(f"{self._host} {reason}", host=self._host, status=401)
 
     @property
     def _host(self) -> str:
         return self._gate.own.authority
+
+
+def may_have_login(gate: Gate, url: URL) -> bool:
+    """Only the registry's own host and those that its owner lists get its login, and over http only
+    where the owner wrote http."""
+    host = host_of(url)
+    if gate.targets.lists_host(host, url.port or 0):
+        return True
+    if gate.is_own(url):
+        return url.scheme == "https" or gate.own.scheme == "http"
+    return url.scheme == "https" and host in WELL_KNOWN_REALMS.get(gate.own.host, ())
 
 
 def _is_header_text(text: str) -> bool:

@@ -8,7 +8,9 @@ import socket
 import ssl
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import aiohttp
 from aiohttp import AddrInfoType
@@ -73,16 +75,30 @@ def parse_proxy(text: str) -> Proxy:
     )
 
 
+_CONTEXTS: WeakValueDictionary[tuple[object, ...], ssl.SSLContext] = WeakValueDictionary()
+
+
 def make_tls_context(ca: str | None) -> ssl.SSLContext:
-    """The system's trust, and the PEM file `ca` beside it. Raises ValueError."""
-    context = ssl.create_default_context()
-    context.set_alpn_protocols(["http/1.1"])
-    if ca is not None:
-        try:
-            context.load_verify_locations(cafile=ca)
-        except OSError as error:  # ssl.SSLError is one
-            reason = "it holds none" if isinstance(error, ssl.SSLError) else error.strerror
-            raise ValueError(f"the certificates in {ca} cannot be used: {reason}") from None
+    """The system's trust, and the PEM file `ca` beside it. Raises ValueError.
+
+    A context takes a megabyte, so that those who trust the same share one. It is a value: nobody
+    waits for another in it.
+    """
+    key: tuple[object, ...] = ()
+    try:
+        if ca is not None:
+            status = Path(ca).stat()
+            key = (ca, status.st_ino, status.st_mtime_ns, status.st_size)
+        context = _CONTEXTS.get(key)
+        if context is None:
+            context = ssl.create_default_context()
+            context.set_alpn_protocols(["http/1.1"])
+            if ca is not None:
+                context.load_verify_locations(cafile=ca)
+            _CONTEXTS[key] = context
+    except OSError as error:  # ssl.SSLError is one
+        reason = "it holds none" if isinstance(error, ssl.SSLError) else error.strerror
+        raise ValueError(f"the certificates in {ca} cannot be used: {reason}") from None
     return context
 
 

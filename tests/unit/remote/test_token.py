@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from yarl import URL
 
+from homeport.remote.base_url import parse_base_url
 from homeport.remote.client import Access, Client
 from homeport.remote.credentials import Credentials, CredentialsError
 from homeport.remote.errors import (
@@ -19,6 +21,8 @@ from homeport.remote.errors import (
     UnreachableError,
 )
 from homeport.remote.login import Kind, Login
+from homeport.remote.target import Gate, Targets, Way
+from homeport.remote.token import may_have_login
 from testbed.fake_registry import FakeRegistry, Fault, busy, html
 
 MANIFEST = b'{"schemaVersion":2,"manifests":[]}'
@@ -397,3 +401,25 @@ def test_credentials_that_cannot_be_read_are_a_denial() -> None:
 
 def test_login_shows_no_secret() -> None:
     assert "s3cret" not in repr(USER)
+
+
+@pytest.mark.parametrize(
+    ("own", "listed", "realm", "expected"),
+    [
+        ("https://registry-1.docker.io", (), "https://auth.docker.io/token", True),
+        ("https://registry-1.docker.io", (), "http://auth.docker.io/token", False),
+        ("https://registry-1.docker.io", (), "https://auth.docker.io.evil/token", False),
+        ("https://registry.gitlab.com", (), "https://gitlab.com/jwt/auth", True),
+        ("https://quay.io", (), "https://auth.docker.io/token", False),
+        ("https://quay.io", (), "https://quay.io/v2/auth", True),
+        ("https://h", (), "https://h:5001/auth", True),
+        ("https://h", (), "http://h/auth", False),
+        ("http://10.0.0.1:5000", (), "http://10.0.0.1:5001/auth", True),
+        ("http://127.0.0.1:5000", (), "http://127.0.0.1:5001/auth", False),
+        ("https://h", ("*.corp",), "https://login.corp/auth", True),
+        ("https://h", ("login.corp",), "http://login.corp/auth", True),
+    ],
+)
+def test_who_gets_the_login(own: str, listed: tuple[str, ...], realm: str, expected: bool) -> None:
+    gate = Gate(parse_base_url(own), Targets(listed), Way.REALM, "auth_hosts")
+    assert may_have_login(gate, URL(realm)) is expected

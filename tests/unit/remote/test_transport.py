@@ -15,7 +15,7 @@ import pytest
 
 from homeport.remote.client import Access, Client
 from homeport.remote.errors import ForbiddenTargetError, TimedOutError, UnreachableError
-from homeport.remote.transport import parse_proxy
+from homeport.remote.transport import make_tls_context, parse_proxy
 from testbed.fake_registry import FakeRegistry, Fault
 from testbed.web import Authority, make_authority
 
@@ -205,6 +205,18 @@ def test_file_without_certificates(tmp_path: Path, text: str) -> None:
     (tmp_path / "ca.pem").write_text(text)
     with pytest.raises(ValueError, match="cannot be used: it holds none"):
         Client(Access(url="https://x", ca=str(tmp_path / "ca.pem")), clock=time.monotonic)
+
+
+def test_context_is_shared_until_its_file_changes(authority: Authority, tmp_path: Path) -> None:
+    first = make_tls_context(None)
+    assert make_tls_context(None) is first
+    path = tmp_path / "ca.pem"
+    path.write_bytes(authority.ca.read_bytes())
+    own = make_tls_context(str(path))
+    assert own is not first
+    assert make_tls_context(str(path)) is own
+    path.write_bytes(authority.ca.read_bytes() * 2)
+    assert make_tls_context(str(path)) is not own
 
 
 def test_http_proxy() -> None:
