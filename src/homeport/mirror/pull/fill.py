@@ -53,7 +53,7 @@ class Fill:
         self._means = means
         self._recent_limit = recent_limit
         self.avoid: frozenset[str] = frozenset()
-        self._mixed_before = False
+        self._doubted = False
         self.content = self._new_content()
 
     def add_origin(self, origin: Origin) -> None:
@@ -119,13 +119,16 @@ class Fill:
             )
             self.content.begin(staged)
             download = self._new_download(staged.size)
-            suspects_known = staged.size == 0
+            began_empty = staged.size == 0
             try:
                 await self._attempt(staged, download)
                 return
             except DigestMismatchError as error:
                 sources = frozenset(download.sources)
-                await self._reject(staged, error, sources, all_known=suspects_known)
+                # Of an unknown size, the end may have been a cut that nobody noticed.
+                complete = download.size is not None or self.hint is not None
+                sure = began_empty and complete and len(sources) == 1
+                await self._reject(staged, error, sources, sure=sure)
             except (NoSpaceError, StoreError) as error:
                 _LOG.warning("no space for %s, it goes through: %s", self.digest, error)
                 await self._spill(staged)
@@ -219,20 +222,20 @@ class Fill:
         error: DigestMismatchError,
         sources: frozenset[str],
         *,
-        all_known: bool,
+        sure: bool,
     ) -> None:
         """Wrong bytes: readers are cut, new ones get the next attempt, from another source.
 
-        Where several sources took part, it is not known which one lied: nobody is avoided the first
-        time, all of them the second. Bytes of an earlier process have no known source.
+        Where it is not `sure` who lied, because several sources took part (an earlier process may
+        have known others), nobody is avoided the first time, all of them the second.
         """
         bad, self.content = self.content, self._new_content()
         bad.cut(CutError(f"{self.digest}: the bytes that came are wrong"))
         self._means.counts.mismatched += 1
         _LOG.warning("wrong bytes for %s from %s: %s", self.digest, ", ".join(sources), error)
-        if all_known and (len(sources) == 1 or self._mixed_before):
+        if sure or self._doubted:
             self.avoid |= sources
-        self._mixed_before = True
+        self._doubted = self._doubted or not sure
         await bad.idle()
         bad.lose()
         await staged.quarantine(f"{error}; from {', '.join(sources) or 'an earlier process'}")

@@ -758,3 +758,17 @@ def test_downloads_are_paced_by_the_upstream_s_bucket() -> None:
             assert ("10.0.0.1", "docker.io", True) in shaper.asked
 
     asyncio.run(scenario())
+
+
+def test_an_end_of_an_unknown_size_may_be_a_cut_and_is_not_blamed_at_first() -> None:
+    async def scenario() -> None:
+        async with bench() as b:
+            await b.show(CONTENT, size=0)
+            b.upstream.scenes = [Scene(says_size=False, end=30 * KIB)]
+            client = await b.get(DIGEST)
+            with pytest.raises(CutError):
+                await client.rest()
+            assert await (await b.get(DIGEST)).rest() == CONTENT
+            assert [each.avoid for each in b.upstream.gets()] == [frozenset(), frozenset()]
+
+    asyncio.run(scenario())
