@@ -1,0 +1,140 @@
+"""The machine that is enrolled: its files, programs and environment, behind one small object.
+
+Tests give a `root` other than `/`, and a `run` of their own; nothing else in this package touches
+files or processes.
+"""
+
+import os
+import stat
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Callable, NamedTuple, Optional
+
+from homeport.enroll.errors import EnrollError
+from homeport.enroll.model import FileState
+
+LIMIT = 30.0
+MAX_BYTES = 4 * 1024 * 1024
+
+
+class Ran(NamedTuple):
+    """A program that ended; 127 where there is none, 124 where it took too long."""
+
+    status: int
+    out: str
+    err: str
+
+
+Run = Callable[[Sequence[str], float], Ran]
+
+
+def run_program(command: Sequence[str], limit: float = LIMIT) -> Ran:
+    """Never through a shell, with nothing to read, and in English."""
+    env = {**os.environ, "LC_ALL": "C"}
+    try:
+        done = subprocess.run(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=env,
+            timeout=limit,
+            check=False,
+        )
+    except FileNotFoundError:
+        return Ran(127, "", f"{command[0]}: not found")
+    except PermissionError as error:
+        return Ran(126, "", str(error))
+    except subprocess.TimeoutExpired:
+        return Ran(124, "", f"{command[0]}: no end within {limit:g} s")
+    return Ran(
+        done.returncode,
+        done.stdout.decode("utf-8", "replace"),
+        done.stderr.decode("utf-8", "replace"),
+    )
+
+
+class Host:
+    """Paths are those of the machine; `root` is put before them."""
+
+    def __init__(
+        self,
+        *,
+        root: str = "/",
+        env: Optional[Mapping[str, str]] = None,
+        run: Run = run_program,
+        uid: Optional[int] = None,
+    ) -> None:
+        self.root = root
+        self.env = dict(os.environ if env is None else env)
+        self._run = run
+        self.uid = os.geteuid() if uid is None else uid
+
+    @property
+    def home(self) -> str:
+        return self.env.get("HOME") or "/root"
+
+    def run(self, *command: str, limit: float = LIMIT) -> Ran:
+        return self._run(command, limit)
+
+    def at(self, path: str) -> Path:
+        """The real place of one of the machine's paths."""
+        return Path(self.root, path.lstrip("/")) if self.root != "/" else Path(path)
+
+    def exists(self, path: str) -> bool:
+        return self.at(path).exists()
+
+    def is_dir(self, path: str) -> bool:
+        return self.at(path).is_dir()
+
+    def list(self, path: str) -> tuple[str, ...]:
+        """Names in a folder, sorted; none where there is no folder."""
+        try:
+            return tuple(sorted(entry.name for entry in self.at(path).iterdir()))
+        except (FileNotFoundError, NotADirectoryError):
+            return ()
+
+    def real(self, path: str) -> str:
+        """The path behind symbolic links, as the machine would say it."""
+        found = os.path.realpath(self.at(path))
+        if self.root == "/":
+            return found
+        root = os.path.realpath(self.root)
+        return "/" + os.path.relpath(found, root) if found.startswith(root + os.sep) else path
+
+    def state(self, path: str) -> Optional[FileState]:
+        """A regular file's state, None where there is none. Raises EnrollError for one that cannot
+        be read, is too large, or is no regular file."""
+        place = self.at(path)
+        try:
+            with open(place, "rb") as file:
+                found = os.fstat(file.fileno())
+                if not stat.S_ISREG(found.st_mode):
+                    raise EnrollError(f"{path} is no regular file")
+                content = file.read(MAX_BYTES + 1)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except IsADirectoryError:
+            raise EnrollError(f"{path} is a folder") from None
+        except OSError as error:
+            raise EnrollError(f"cannot read {path}: {error.strerror}") from None
+        if len(content) > MAX_BYTES:
+            raise EnrollError(f"{path} is larger than {MAX_BYTES} bytes")
+        return FileState(
+            content=content.decode("utf-8", "surrogateescape"),
+            mode=stat.S_IMODE(found.st_mode),
+            uid=found.st_uid,
+            gid=found.st_gid,
+        )
+
+    def text(self, path: str) -> Optional[str]:
+        found = self.state(path)
+        return None if found is None else found.content
+
+    def may_write(self, path: str) -> bool:
+        """Whether we could replace or create the file."""
+        place = self.at(path)
+        while not place.parent.exists():
+            place = place.parent
+        target = place if place.exists() else place.parent
+        return os.access(target, os.W_OK) and os.access(target.parent, os.W_OK | os.X_OK)

@@ -1,0 +1,4 @@
+"""Configuration for what other tooling applies: ansible, cloud-init, dind, buildkitd, k3s, …
+
+In: a `Request`. Out: files as text.
+"""
