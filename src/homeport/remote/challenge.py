@@ -10,6 +10,7 @@ _TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 _SPACE = re.compile(r"[ \t]*")
 _SEPARATORS = re.compile(r"[ \t,]*")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_BARE = re.compile(r'[^\s,"=][^\s,"]*')
 _MAX_LENGTH = 8192
 _MAX_CHALLENGES = 16
 
@@ -82,7 +83,7 @@ def _parameter(line: str, position: int) -> tuple[str, str, int] | None:
     if quoted is not None:
         return name[0].lower(), re.sub(r"\\(.)", r"\1", quoted[1]), quoted.end()
     # Some registries do not quote URLs; everything up to a comma or space is the value then.
-    bare = re.compile(r'[^\s,"=][^\s,"]*').match(line, start)
+    bare = _BARE.match(line, start)
     if bare is None:
         return None
     return name[0].lower(), bare[0], bare.end()

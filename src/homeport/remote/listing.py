@@ -10,8 +10,9 @@ from msgspec import Struct
 from homeport.oci.reference import is_tag
 from homeport.remote.errors import FailedError
 
-_LINK = re.compile(r'<([^<>]{1,4096})>\s*((?:;\s*[^,;"]+(?:"[^"]*")?\s*)*)')
-_NEXT = re.compile(r'(?i);\s*rel\s*=\s*"?(?:[^";]*\s)?next(?:\s[^";]*)?"?\s*(?:;|$)')
+# Every choice in these is made by one character, so that no header takes more than linear time.
+_LINK = re.compile(r'<([^<>]{1,4096})>((?:[^,"]|"[^"]*")*)')
+_PARAMETER = re.compile(r';[ \t]*([A-Za-z*]+)[ \t]*=[ \t]*(?:"([^"]*)"|([^",; \t]*))')
 _MAX_VALUE = 1024
 
 
@@ -58,7 +59,7 @@ def next_query(response: aiohttp.ClientResponse) -> dict[str, str] | None:
         if len(line) > 2 * 4096:
             continue
         for target, parameters in _LINK.findall(line):
-            if not _NEXT.search(parameters):
+            if not _is_next(parameters):
                 continue
             try:
                 pairs = parse_qsl(urlsplit(target).query, max_num_fields=16)
@@ -67,3 +68,10 @@ def next_query(response: aiohttp.ClientResponse) -> dict[str, str] | None:
             if pairs and all(len(name) + len(value) < _MAX_VALUE for name, value in pairs):
                 return dict(pairs)
     return None
+
+
+def _is_next(parameters: str) -> bool:
+    for name, quoted, bare in _PARAMETER.findall(parameters):
+        if name.lower() == "rel":
+            return "next" in (quoted or bare).lower().split()
+    return False

@@ -368,6 +368,32 @@ def test_downloads_leave_turns_for_short_calls() -> None:
     asyncio.run(scenario())
 
 
+def test_download_that_is_left_gives_its_turn_and_connection_back() -> None:
+    async def scenario() -> None:
+        async with FakeRegistry() as registry, chain(registry, connections=2) as upstream:
+            blob = registry.add_blob(X, BLOB)
+            held = registry.on("blobs", Fault(hold=1000))
+
+            async def download() -> None:
+                async with upstream.open_blob(X, blob) as stream:
+                    async for _ in stream.chunks():
+                        pass
+
+            for _ in range(3):
+                task = asyncio.create_task(download())
+                await held.held.wait()
+                while upstream.state().active < 1:
+                    await asyncio.sleep(0.01)
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                assert upstream.state().active == 0
+            assert upstream.state().healthy
+            held.release()
+            assert (await read(upstream, blob))[1] == BLOB
+
+    asyncio.run(scenario())
+
+
 def test_dead_upstream_slows_no_other() -> None:
     async def scenario() -> None:
         async with (
