@@ -78,7 +78,7 @@ def table(found: dict[str, list[Figures]]) -> list[str]:
 
 def targets(medians: dict[str, Figures]) -> list[str]:
     floor, peer = medians["nginx"], medians["docker-registry"]
-    lines = []
+    lines = [f"- nginx itself: blob {floor.blob / peer.blob:.2f} x docker-registry (the floor)"]
     for label, limit in ((STUB, 60.0), ("homeport", 110.0)):
         one = medians.get(label)
         if one is None:

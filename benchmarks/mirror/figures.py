@@ -56,6 +56,14 @@ def measure(served: Served, *, requests: int = 20_000, gigabytes: float = 4.0) -
     )
 
 
+def on_cpu(index: int) -> list[str]:
+    """The words before a command that keep it on one processor: servers on the first, clients on
+    the last. The kernel does a part of a loopback transfer for whoever runs at that moment; without
+    this the figures of one server differ by a factor of four from run to run."""
+    cpus = sorted(os.sched_getaffinity(0))
+    return ["taskset", "-c", str(cpus[index])] if len(cpus) > 1 else []
+
+
 def _per_gigabyte(pid: int, address: str, blob: Path, gigabytes: float, *, tls: bool) -> float:
     _, size, _ = _load("download", address, blob, count=1, connections=1, tls=tls)
     count = max(1, round(gigabytes * 1e9 / size / 2))
@@ -67,7 +75,7 @@ def _per_gigabyte(pid: int, address: str, blob: Path, gigabytes: float, *, tls: 
 def _load(
     kind: str, address: str, paths: Path, *, count: int, connections: int, tls: bool = False
 ) -> tuple[int, int, float]:
-    argv = [sys.executable, "-m", "benchmarks.mirror.load", kind, address, str(paths)]
+    argv = [*on_cpu(-1), sys.executable, "-m", "benchmarks.mirror.load", kind, address, str(paths)]
     argv += ["--count", str(count), "--connections", str(connections), *["--tls"] * tls]
     done = subprocess.run(argv, check=True, stdout=subprocess.PIPE, timeout=300)
     requests, size, seconds = json.loads(done.stdout)

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.mirror.figures import Served
+from benchmarks.mirror.figures import Served, on_cpu
 from homeport.mirror.http import ca
 
 REPOSITORY = "local/bench"
@@ -145,7 +145,7 @@ def own(label: str, command: str, content: Content, *, fill: bool) -> Iterator[S
 def _running(
     label: str, argv: list[str], content: Content, plain: int, tls: int | None
 ) -> Iterator[Served]:
-    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([*on_cpu(0), *argv], stdout=subprocess.DEVNULL)
     try:
         _await_port(plain, process)
         yield Served(
