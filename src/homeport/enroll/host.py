@@ -107,7 +107,7 @@ class Host:
         be read, is too large, or is no regular file."""
         place = self.at(path)
         try:
-            with open(place, "rb") as file:
+            with place.open("rb") as file:
                 found = os.fstat(file.fileno())
                 if not stat.S_ISREG(found.st_mode):
                     raise EnrollError(f"{path} is no regular file")
