@@ -100,8 +100,7 @@ class Blobs:
                 return await self._local(request, target, digest, link)
             if link is not None and is_known_to_client(request, digest):
                 return not_modified(target, digest)
-            upstream = self._upstream_of(target.repository.upstream)
-            origin = Origin(repository=target.repository, upstream=upstream)
+            origin = Origin(repository=target.repository, upstream_of=self._upstream_of)
             if request.method == "HEAD":
                 return await self._head(request, target, digest, origin, link)
             return await self._get(request, target, digest, origin, link)

@@ -4,9 +4,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack, suppress
 
 from homeport.mirror.bandwidth.api import Flow
-from homeport.mirror.errors import DigestMismatchError
+from homeport.mirror.errors import DigestMismatchError, RegistryError
 from homeport.mirror.model.names import Repository
 from homeport.mirror.pull.fill_policy import Means, Origin
+from homeport.mirror.upstream.api import Upstream
 from homeport.oci.digest import Digest
 from homeport.remote.errors import (
     BusyError,
@@ -153,8 +154,9 @@ class Download:
             origin = self._origins[self._turn]
             stack = AsyncExitStack()
             try:
+                upstream = _upstream(origin)
                 stream = await stack.enter_async_context(
-                    origin.upstream.open_blob(
+                    upstream.open_blob(
                         origin.repository.name,
                         self._digest,
                         start=self.position,
@@ -177,7 +179,7 @@ class Download:
                 raise
             if stream.source not in self.sources[-1:]:
                 self.sources.append(stream.source)
-            self._flow = self._means.shaper.download(origin.upstream.name, self._address)
+            self._flow = self._means.shaper.download(upstream.name, self._address)
             self._chunks = stream.chunks()
             return self._chunks
 
@@ -224,3 +226,10 @@ class Download:
         if isinstance(error, BusyError) and error.retry_after is not None:
             return max(pause, min(error.retry_after, policy.longest_busy))
         return pause
+
+
+def _upstream(origin: Origin) -> Upstream:
+    try:
+        return origin.upstream
+    except RegistryError as error:
+        raise DeniedError(error.message) from error

@@ -66,10 +66,16 @@ class FillCounts(Struct, kw_only=True):
 
 
 class Origin(Struct, frozen=True, kw_only=True):
-    """Where a blob may be fetched: a repository that was proven to show it."""
+    """Where a blob may be fetched: a repository that was proven to show it. The upstream is looked
+    up for each request anew: a reload of the settings may replace it in the middle of a fill."""
 
     repository: Repository
-    upstream: Upstream
+    upstream_of: Callable[[str], Upstream]
+
+    @property
+    def upstream(self) -> Upstream:
+        """Raises RegistryError where it is configured no more."""
+        return self.upstream_of(self.repository.upstream)
 
 
 class Means(Struct, frozen=True, kw_only=True):

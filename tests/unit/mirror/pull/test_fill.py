@@ -12,6 +12,7 @@ from homeport.mirror.pull.fill_policy import FillPolicy
 from homeport.mirror.store.api import Hold, StoreError
 from homeport.mirror.store.memory import MemoryBlobs, MemoryMetadata
 from homeport.oci.digest import digest_of
+from homeport.oci.error_code import ErrorCode
 from homeport.remote import errors as remote
 from testbed.reader import KIB, POLICY, bench, blob, settle
 from testbed.scripted_upstream import Gate, Scene, ScriptedUpstream
@@ -770,5 +771,44 @@ def test_an_end_of_an_unknown_size_may_be_a_cut_and_is_not_blamed_at_first() -> 
                 await client.rest()
             assert await (await b.get(DIGEST)).rest() == CONTENT
             assert [each.avoid for each in b.upstream.gets()] == [frozenset(), frozenset()]
+
+    asyncio.run(scenario())
+
+
+def test_a_reload_in_the_middle_is_resumed_with_the_new_settings() -> None:
+    async def scenario() -> None:
+        async with bench() as b:
+            await b.show(CONTENT)
+            gate = Gate()
+            b.upstream.scenes = [Scene(gates={30 * KIB: gate}, cut=30 * KIB)]
+            client = await b.get(DIGEST)
+            await client.take(1)
+            renewed = b.others["docker.io"] = ScriptedUpstream()
+            renewed.blobs[HOME.name, DIGEST] = CONTENT
+            gate.open()
+            assert await client.rest() == CONTENT
+            assert [each.start for each in renewed.gets()] == [30 * KIB]
+
+    asyncio.run(scenario())
+
+
+def test_an_upstream_that_a_reload_removed_cuts_its_fills() -> None:
+    class Gone(dict[str, ScriptedUpstream]):
+        def get(self, name: str, default: object = None) -> ScriptedUpstream:  # noqa: ARG002
+            raise RegistryError(ErrorCode.DENIED, f"{name} is no upstream any more")
+
+    async def scenario() -> None:
+        async with bench() as b:
+            await b.show(CONTENT)
+            gate = Gate()
+            b.upstream.scenes = [Scene(gates={30 * KIB: gate}, cut=30 * KIB)]
+            client = await b.get(DIGEST)
+            await client.take(1)
+            b.others = Gone()
+            gate.open()
+            with pytest.raises(CutError, match="no upstream"):
+                await client.rest()
+            await settle()
+            assert (await b.refusal(DIGEST)).status == 403
 
     asyncio.run(scenario())
