@@ -246,12 +246,10 @@ class SqliteMetadata:
     async def expire_links(
         self, *, before: float, now: float, limit: int, within: Repository | None = None
     ) -> int:
-        def work(connection: sqlite3.Connection, changes: list[Change]) -> int:
-            return space.expire_links(
-                connection, changes, before=before, now=now, limit=limit, within=within
-            )
-
-        return await self._write(work)
+        links = await self._read(lambda c: space.expendable(c, before, now, limit, within))
+        return await self._write(
+            lambda c, changes: space.expire_links(c, changes, links, before=before, now=now)
+        )
 
     async def coldest(
         self, *, now: float, limit: int, pinned: Callable[[Repository, str], bool]

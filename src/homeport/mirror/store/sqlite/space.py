@@ -77,15 +77,23 @@ def garbage(connection: Connection, now: float, limit: int) -> Sequence[tuple[Di
 
 def forget(connection: Connection, digest: Digest, now: float) -> bool:
     key = {"digest": digest, "now": now, "backup": BACKUP}
+    # What is reached is told cheaply; what holds a popular layer may take a walk.
+    reached = connection.execute(
+        f"WITH b (digest) AS (VALUES (:digest)) SELECT 1 FROM b WHERE {_REACHED}", key
+    ).fetchone()
+    loose = connection.execute(
+        "SELECT 1 FROM manifests m WHERE digest = :digest"
+        " AND NOT EXISTS (SELECT 1 FROM links WHERE manifest = m.id)",
+        key,
+    ).fetchone()
+    if reached is not None and loose is None:
+        return False
     backup = connection.execute(
         "SELECT 1 FROM leases WHERE name = :backup AND until > :now", key
     ).fetchone()
     if backup is not None or is_held(connection, digest, now):
         return False
     manifests.drop_unlinked(connection, digest)
-    reached = connection.execute(
-        f"WITH b (digest) AS (VALUES (:digest)) SELECT 1 FROM b WHERE {_REACHED}", key
-    ).fetchone()
     if reached is not None:
         return False
     connection.execute("DELETE FROM blobs WHERE digest = :digest", key)
@@ -93,22 +101,20 @@ def forget(connection: Connection, digest: Digest, now: float) -> bool:
     return True
 
 
-def expire_links(
-    connection: Connection,
-    changes: list[Change],
-    *,
-    before: float,
-    now: float,
-    limit: int,
-    within: Repository | None,
-) -> int:
-    connection.execute("DELETE FROM holds WHERE until <= :now", {"now": now})
-    rows = connection.execute(
-        f"WITH {_ALL_HELD} SELECT k.repository, k.digest, p.upstream, p.name FROM blob_links k"
-        " JOIN repositories p ON p.id = k.repository WHERE k.at < :before"
-        " AND (:within IS NULL OR k.repository = :within)"
-        " AND NOT EXISTS (SELECT 1 FROM refs r JOIN links l ON l.manifest = r.manifest"
-        "  WHERE r.digest = k.digest AND r.child = 0 AND l.repository = k.repository)"
+_EXPENDABLE = """
+SELECT k.repository, k.digest FROM blob_links k WHERE k.at < :before
+AND NOT EXISTS (SELECT 1 FROM refs r JOIN links l ON l.manifest = r.manifest
+    WHERE r.digest = k.digest AND r.child = 0 AND l.repository = k.repository)
+"""
+
+
+def expendable(
+    connection: Connection, before: float, now: float, limit: int, within: Repository | None
+) -> Sequence[tuple[int, Digest]]:
+    """Links (number of the repository, digest) that may expire. It looks at every old one: not in
+    the writing thread."""
+    return connection.execute(
+        f"WITH {_ALL_HELD} {_EXPENDABLE} AND (:within IS NULL OR k.repository = :within)"
         " AND k.digest NOT IN held ORDER BY k.at LIMIT :limit",
         {
             "before": before,
@@ -117,13 +123,35 @@ def expire_links(
             "within": None if within is None else number_of(connection, within) or 0,
         },
     ).fetchall()
-    for home, digest, upstream, name in rows:
+
+
+def expire_links(
+    connection: Connection,
+    changes: list[Change],
+    links: Sequence[tuple[int, Digest]],
+    *,
+    before: float,
+    now: float,
+) -> int:
+    """Drop those of the links that may still expire, and holds whose time is over."""
+    connection.execute("DELETE FROM holds WHERE until <= :now", {"now": now})
+    count = 0
+    for home, digest in links:
+        key = {"home": home, "digest": digest, "before": before}
+        again = connection.execute(
+            f"{_EXPENDABLE} AND k.repository = :home AND k.digest = :digest", key
+        ).fetchone()
+        if again is None or is_held(connection, digest, now):
+            continue
         connection.execute(
-            "DELETE FROM blob_links WHERE repository = :home AND digest = :digest",
-            {"home": home, "digest": digest},
+            "DELETE FROM blob_links WHERE repository = :home AND digest = :digest", key
         )
-        changes.append(Change(Kind.BLOB, Repository(upstream, name), digest))
-    return len(rows)
+        name = connection.execute(
+            "SELECT upstream, name FROM repositories WHERE id = :home", key
+        ).fetchone()
+        changes.append(Change(Kind.BLOB, Repository(*name), digest))
+        count += 1
+    return count
 
 
 def coldest(
