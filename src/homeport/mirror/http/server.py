@@ -131,16 +131,17 @@ class Server:
 
     def _open(self, listeners: Sequence[ListenerConfig]) -> tuple[dict[str, _Door], list[_Door]]:
         """A door for each listener: the one that is at its address, or a new one."""
-        at = {door.config.address: door for door in self._doors.values()}
+        at: dict[str, list[_Door]] = {}
+        for door in self._doors.values():
+            at.setdefault(door.config.address, []).append(door)
         doors: dict[str, _Door] = {}
         fresh: list[_Door] = []
         try:
             for config in listeners:
-                door = at.pop(config.address, None)
-                if door is None:
-                    door = _Door(config)
-                    fresh.append(door)
-                doors[config.name] = door
+                held = at.get(config.address)
+                if not held:
+                    fresh.append(_Door(config))
+                doors[config.name] = held.pop(0) if held else fresh[-1]
         except BaseException:
             for door in fresh:
                 door.close()
