@@ -62,6 +62,7 @@ class Content:
         self._staged: Staged | None = None
         self._recent: deque[tuple[int, bytes]] = deque()
         self._recent_size = 0
+        self._blocks: dict[int, bytes] = {}
         self._changed = asyncio.Event()
         self._reading = 0
 
@@ -130,13 +131,11 @@ class Content:
     def lose(self) -> None:
         """The store has it no longer; call it after an end."""
         self._staged = None
-        self._recent.clear()
-        self._recent_size = 0
+        self._forget()
 
     async def close(self) -> None:
         """Nobody reads any more."""
-        self._recent.clear()
-        self._recent_size = 0
+        self._forget()
         if self._staged is not None:
             staged, self._staged = self._staged, None
             await staged.close()
@@ -189,12 +188,35 @@ class Content:
         return None
 
     async def _fetch(self, position: int, length: int) -> bytes:
-        """From the store."""
+        """From the store, by aligned blocks, the last of which are kept: clients that lag do so
+        together, and read the same."""
+        block = self._policy.piece
+        start = position - position % block
+        if start + block > self.end:
+            return await self._load(position, min(length, block))
+        data = self._blocks.get(start)
+        if data is None:
+            data = await self._load(start, block)
+            self._keep_block(start, data)
+        begin = position - start
+        if begin >= len(data):  # the store gave less
+            return await self._load(position, min(length, block))
+        return data[begin : begin + length]
+
+    def _keep_block(self, start: int, data: bytes) -> None:
+        if self._staged is None:
+            return
+        self._blocks[start] = data
+        most = max(1, self._recent_limit() // self._policy.piece)
+        while len(self._blocks) > most:
+            del self._blocks[next(iter(self._blocks))]
+
+    async def _load(self, position: int, length: int) -> bytes:
         if self._staged is None:
             raise CutError("the content is gone")
         self._reading += 1
         try:
-            data = await self._staged.read(position, min(length, self._policy.piece))
+            data = await self._staged.read(position, length)
         except StoreError as error:
             self._raise()
             raise CutError(f"the store failed: {error}") from error
@@ -216,6 +238,11 @@ class Content:
     def _turn(self, state: State) -> None:
         self.state = state
         self._wake()
+
+    def _forget(self) -> None:
+        self._recent.clear()
+        self._recent_size = 0
+        self._blocks.clear()
 
     def _wake(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()

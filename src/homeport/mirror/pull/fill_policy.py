@@ -20,7 +20,8 @@ class FillPolicy(Struct, frozen=True, kw_only=True):
     `attempts` without `progress` bytes in between end a download, `cold_attempts` where nothing has
     come yet: the client can still be told why. `mismatches`: so often a fill begins anew after
     wrong bytes. `recent` bytes of a fill stay in memory for the clients that keep up, `recent_all`
-    is the limit of all fills together. `piece` is the most that is read at once for a client that
+    is the limit of all fills together; as much again is kept of what was read for clients that
+    lag. `piece` is the most that is read at once for a client that
     does not; `pending` the most that waits for the disk. `slice` is reserved where the size is
     unknown. `fills` may run at once. `batch` is what the store is given at once, and so the most
     that memory holds for a slow client.

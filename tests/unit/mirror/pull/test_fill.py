@@ -1,6 +1,7 @@
 """The fill of a blob: one download, many clients, and everything that goes wrong on the way."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -810,5 +811,42 @@ def test_an_upstream_that_a_reload_removed_cuts_its_fills() -> None:
                 await client.rest()
             await settle()
             assert (await b.refusal(DIGEST)).status == 403
+
+    asyncio.run(scenario())
+
+
+def test_clients_that_lag_together_read_the_store_once() -> None:
+    class Counting(MemoryBlobs):
+        reads = 0
+
+        async def stage(self, *arguments: Any, **more: Any) -> Any:
+            staged = await super().stage(*arguments, **more)
+            read = staged.read
+
+            async def counted(offset: int, length: int) -> bytes:
+                self.reads += 1
+                return await read(offset, length)
+
+            staged.read = counted  # type: ignore[method-assign]
+            return staged
+
+    async def scenario() -> None:
+        blobs = Counting()
+        policy = FillPolicy(withheld=4 * KIB, recent=16 * KIB, piece=8 * KIB, batch=8 * KIB)
+        async with bench(policy=policy, blobs=blobs) as b:
+            await b.show(CONTENT)
+            slow = [await b.get(DIGEST) for _ in range(20)]
+            for client in slow:
+                await client.take(1)
+            assert await (await b.get(DIGEST)).rest() == CONTENT
+            blobs.reads = 0
+            while not all(client.done for client in slow):
+                for client in slow:
+                    if not client.done:
+                        await client.take(len(client.got) + 1)
+            assert {client.got for client in slow} == {CONTENT}
+            assert blobs.reads <= 2 * len(CONTENT) // policy.piece
+            for client in slow:
+                await client.leave()
 
     asyncio.run(scenario())
