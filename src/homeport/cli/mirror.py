@@ -53,7 +53,7 @@ def config_loader(args: argparse.Namespace, *, files: bool = True) -> "Callable[
     import os
     from pathlib import Path
 
-    from homeport.mirror.config import load_config
+    from homeport.mirror.config.load import load_config
 
     path = None if args.config is None else Path(args.config).absolute()
     data = None if args.data is None else str(Path(args.data).absolute())

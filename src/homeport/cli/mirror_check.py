@@ -41,7 +41,8 @@ def main(args: argparse.Namespace) -> int:
     from homeport.errors import ExitCode, UsageError
 
     require("cryptography")
-    from homeport.mirror.config import advice, find_config
+    from homeport.mirror.config.advice import advice
+    from homeport.mirror.config.load import find_config
 
     path = find_config(None if args.config is None else Path(args.config), os.environ)
     try:

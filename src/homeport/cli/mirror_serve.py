@@ -45,13 +45,13 @@ def main(args: argparse.Namespace) -> int:
     if args.json:
         raise UsageError.of("--json goes with --check", code="mirror-json")
     require("aiohttp")
-    from homeport.mirror.config import advice
+    from homeport.mirror.config.advice import advice
 
     load = config_loader(args)
     config = load()
     print_problems(advice(config))
     try:
-        run = import_module("homeport.mirror.app").run
+        run = import_module("homeport.mirror.app.serve").run
     except ModuleNotFoundError as error:
         raise missing(error) from None
     gc.enable()  # short commands do without (cli/main.py); this one stays

@@ -40,7 +40,7 @@ _READS = ("GET", "HEAD")
 
 class Flow:
     """The parts, and the order in which a request meets them. `replace` swaps what a reload
-    changes; requests under way keep what they began with. `watch` sees every record, for metrics."""
+    changes; requests under way keep what they began with. `watch` sees every record."""
 
     def __init__(
         self,

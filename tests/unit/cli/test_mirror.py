@@ -53,9 +53,9 @@ class App:
         self.config: MirrorConfig | None = None
         self.reload: Callable[[], MirrorConfig] | None = None
         self.collects = False
-        module = types.ModuleType("homeport.mirror.app")
+        module = types.ModuleType("homeport.mirror.app.serve")
         module.run = self._run  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, "homeport.mirror.app", module)
+        monkeypatch.setitem(sys.modules, "homeport.mirror.app.serve", module)
 
     def _run(self, config: MirrorConfig, *, reload: Callable[[], MirrorConfig]) -> int:
         self.config, self.reload, self.collects = config, reload, gc.isenabled()
@@ -160,5 +160,5 @@ def test_a_missing_library_is_named_with_the_remedy(
 
 
 def test_our_own_modules_are_missing_by_a_defect_alone() -> None:
-    error = ModuleNotFoundError("x", name="homeport.mirror.app")
+    error = ModuleNotFoundError("x", name="homeport.mirror.app.serve")
     assert mirror.missing(error) is error

@@ -22,7 +22,7 @@ from homeport.mirror.control.service import ControlService
 from homeport.mirror.flow import Flow
 from homeport.mirror.http.server import Server
 from homeport.mirror.model.config import ListenerConfig, MirrorConfig, Role
-from homeport.mirror.names import Resolver, make_resolver
+from homeport.mirror.names.resolver import Resolver, make_resolver
 from homeport.mirror.policy.rules import RulePolicy, make_policy
 from homeport.mirror.pull.blobs import Blobs as BlobReader
 from homeport.mirror.pull.fill_policy import FillPolicy

@@ -14,7 +14,8 @@ from homeport.mirror.model.config import (
     Role,
     UpstreamConfig,
 )
-from homeport.mirror.names import CANARY, HUB_SPELLINGS, is_host, may_be_hub_name, path_form
+from homeport.mirror.names.hosts import HUB_SPELLINGS, is_host, may_be_hub_name, path_form
+from homeport.mirror.names.resolver import CANARY
 from homeport.mirror.policy.rules import MAX_RULES
 from homeport.oci.reference import is_name
 from homeport.settings.source import KeyPath

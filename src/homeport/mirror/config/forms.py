@@ -25,7 +25,7 @@ from homeport.mirror.model.config import (
     UpstreamConfig,
 )
 from homeport.mirror.model.principal import Action
-from homeport.mirror.names import is_host
+from homeport.mirror.names.hosts import is_host
 from homeport.mirror.policy.globs import glob_fault
 from homeport.oci.reference import is_name
 

@@ -7,7 +7,7 @@ import ipaddress
 import re
 from urllib.parse import SplitResult, urlsplit
 
-from homeport.mirror.names import is_host
+from homeport.mirror.names.hosts import is_host
 from homeport.remote.base_url import parse_base_url
 
 _HOST_GLOB = re.compile(r"\*\.(.+)")

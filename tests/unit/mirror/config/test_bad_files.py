@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from homeport.errors import UsageError
-from homeport.mirror.config import load_config
+from homeport.mirror.config.load import load_config
 
 FOLDER = Path(__file__).parent / "bad"
 FILES = sorted(FOLDER.glob("*.toml"))

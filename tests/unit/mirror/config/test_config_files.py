@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from homeport.errors import UsageError
-from homeport.mirror.config import load_config
+from homeport.mirror.config.load import load_config
 from homeport.mirror.model.config import MirrorConfig
 
 START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)

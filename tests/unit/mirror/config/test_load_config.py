@@ -11,9 +11,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from homeport.errors import UsageError
-from homeport.mirror.config import advice, find_config, load_config
 from homeport.mirror.config import load as load_module
+from homeport.mirror.config.advice import advice
 from homeport.mirror.config.forms import EACH, FORMS, PATHS
+from homeport.mirror.config.load import find_config, load_config
 from homeport.mirror.model import config as model
 from homeport.mirror.model.config import (
     DOCKER_HUB,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from msgspec import Struct
 
-from homeport.mirror.config import load_config
+from homeport.mirror.config.load import load_config
 from homeport.mirror.model import config as model
 
 DOCS = Path(__file__).parents[4] / "docs"

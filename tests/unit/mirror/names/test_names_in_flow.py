@@ -12,7 +12,7 @@ from homeport.mirror.model.config import HUB_URL, ListenerConfig, MirrorConfig, 
 from homeport.mirror.model.endpoint import Manifests
 from homeport.mirror.model.exchange import Reply, Request
 from homeport.mirror.model.principal import ANONYMOUS, Principal
-from homeport.mirror.names import make_resolver
+from homeport.mirror.names.resolver import make_resolver
 
 CONFIG = MirrorConfig(
     data="/data",

@@ -15,7 +15,7 @@ from homeport.mirror.model.config import (
     UpstreamConfig,
 )
 from homeport.mirror.model.names import LOCAL, Refusal, Repository, Route, Target
-from homeport.mirror.names import make_resolver
+from homeport.mirror.names.resolver import make_resolver
 from homeport.oci.reference import is_name
 
 NONCE = "a1b2c3d4e5f6"

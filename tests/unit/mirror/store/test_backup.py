@@ -93,6 +93,8 @@ def test_a_backup_under_load_is_whole(tmp_path: Path) -> None:
                     await sweep.evict(50)
                     await asyncio.sleep(0)
 
+            first = Worker(blobs, metadata, clock, 99)
+            await first.push(image("first", "layer"), [b"config-first", b"layer"])
             async with asyncio.TaskGroup() as group:
                 group.create_task(sweeping())
                 for number in range(8):
