@@ -1,29 +1,23 @@
-"""One connection: bytes in to requests in turn, deadlines, and a way out with back-pressure.
+"""One connection: bytes in to requests in turn, and what happens when a deadline passes.
 
 The parser is aiohttp's (llhttp in C). The rest of its server is not used (ADR 14): it has no
 time-out for a request's head, and who sends files past the transport must own the connection.
 """
 
 import asyncio
-import fcntl
 import logging
 import math
-import os
-import socket
-import struct
-import termios
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
-from enum import IntEnum
 from typing import Any
 
-from aiohttp.base_protocol import BaseProtocol
-from aiohttp.http import HttpProcessingError, HttpRequestParser, RawRequestMessage
+from aiohttp.http import HttpProcessingError, RawRequestMessage
 from aiohttp.streams import StreamReader
 
 from homeport.mirror.errors import RegistryError
 from homeport.mirror.http.api import ClientGoneError
+from homeport.mirror.http.channel import PIPELINE, Channel, Phase
 from homeport.mirror.http.exchange import exchange
 from homeport.mirror.http.listening import Listening
 from homeport.mirror.http.origin import UNIX, plain_address
@@ -33,51 +27,23 @@ from homeport.oci.error_code import ErrorCode
 
 log = logging.getLogger("homeport.mirror.http")
 
-PIPELINE = 16
-"""Requests that are parsed ahead of the one that is answered."""
-READ_BUFFER = 256 * 1024
-WRITE_BUFFER = 256 * 1024
 LINGER_SECONDS = 3.0
 REFUSED_SECONDS = 0.5
-HALF_CLOSED_SECONDS = 1.0
-"""How long a pull goes on for a client that closed its sending half: most of them are gone."""
 
 
-class Phase(IntEnum):
-    """What the connection waits for, where it has a deadline."""
-
-    IDLE = 0
-    HEAD = 1
-    BUSY = 2
-    BODY = 3
-    SEND = 4
-    LINGER = 5
-
-
-class Connection(BaseProtocol):
-    """`deadline` is by the server's clock; `phase` says what happens when it passes."""
+class Connection(Channel):
+    """`address` is the peer's, or what a PROXY header named."""
 
     __slots__ = (
-        "_admitted",
-        "_closing",
         "_counted",
-        "_half_closed",
         "_head_bytes",
         "_messages",
-        "_outgoing",
         "_payload",
         "_refusal",
         "_task",
-        "_writable",
         "address",
-        "cancellable",
         "certificate",
-        "deadline",
-        "descriptor",
         "listening",
-        "phase",
-        "secure",
-        "shared",
     )
 
     def __init__(
@@ -87,38 +53,16 @@ class Connection(BaseProtocol):
         loop: asyncio.AbstractEventLoop,
         address: str | None = None,
     ) -> None:
-        size = shared.limits.header_bytes
-        parser = HttpRequestParser(
-            self,
-            loop,
-            READ_BUFFER,
-            max_line_size=size,
-            max_field_size=size,
-            max_headers=100,
-            auto_decompress=False,
-            max_msg_queue_size=PIPELINE,
-        )
-        super().__init__(loop, parser)
-        self.shared = shared
+        super().__init__(shared, loop)
         self.listening = listening
         self.address = address or ""
-        self.secure = False
         self.certificate: Mapping[str, Any] | None = None
-        self.descriptor = -1
-        self.deadline = math.inf
-        self.phase = Phase.HEAD
-        self.cancellable = False
-        self._admitted = False
-        self._closing = False
         self._counted: str | None = None
-        self._half_closed = False
         self._head_bytes = 0
         self._messages: deque[tuple[RawRequestMessage, StreamReader]] = deque()
-        self._outgoing = 0
         self._payload: StreamReader | None = None
         self._refusal: int | None = None
         self._task: asyncio.Task[None] | None = None
-        self._writable: asyncio.Future[None] | None = None
 
     # the life of the connection
 
@@ -127,16 +71,11 @@ class Connection(BaseProtocol):
         shared = self.shared
         shared.counters.connections += 1
         shared.connections.add(self)
-        transport.set_write_buffer_limits(high=WRITE_BUFFER)  # type: ignore[attr-defined]
         if not self.address:
             self.address = _peer_of(transport)
         sslobj = transport.get_extra_info("ssl_object")
-        self.secure = sslobj is not None
         if sslobj is not None:
             self.certificate = subject_of(sslobj.getpeercert())
-        endpoint = transport.get_extra_info("socket")
-        if endpoint is not None:
-            self.descriptor = endpoint.fileno()
         self._wait(Phase.HEAD, shared.limits.header_timeout)
         if not shared.admit(self.address):
             self._refuse(429)
@@ -147,19 +86,13 @@ class Connection(BaseProtocol):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
-        self._closing = True
-        self.deadline = math.inf
-        self.descriptor = -1
         self.shared.connections.discard(self)
         if self._counted is not None:
             self.shared.release(self._counted)
             self._counted = None
         self._messages.clear()
-        gone = ClientGoneError()
         if self._payload is not None and not self._payload.is_eof():
-            self._payload.set_exception(gone)
-        if self._writable is not None and not self._writable.done():
-            self._writable.set_exception(gone)
+            self._payload.set_exception(ClientGoneError())
         if self._task is not None and self.cancellable:
             self._task.cancel()
         self._parser = None
@@ -170,25 +103,11 @@ class Connection(BaseProtocol):
         if self._payload is not None and not self._payload.is_eof():
             self._payload.set_exception(ClientGoneError())
             return False
+        if self._task is None:
+            self.wait_for_client()
         if self.phase is Phase.BUSY:
             self._busy()
         return self._task is not None and not self.secure
-
-    def close(self) -> None:
-        """Close when what was written is out."""
-        self._closing = True
-        if self.transport is not None:
-            self.transport.close()
-
-    def cut(self) -> None:
-        """Close at once, so that no client takes what it has for a whole answer."""
-        self._closing = True
-        if self.transport is None:
-            return
-        if self.descriptor >= 0:
-            with suppress(OSError), socket.socket(fileno=_dup(self.descriptor)) as endpoint:
-                endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.transport.abort()
 
     def retire(self) -> None:
         """Take no more requests; an idle connection is closed, a busy one after its answer."""
@@ -199,10 +118,6 @@ class Connection(BaseProtocol):
     @property
     def task(self) -> asyncio.Task[None] | None:
         return self._task
-
-    @property
-    def closing(self) -> bool:
-        return self._closing or self.transport is None
 
     # bytes in
 
@@ -335,24 +250,6 @@ class Connection(BaseProtocol):
 
     # deadlines
 
-    def _busy(self) -> None:
-        self.phase, self.deadline = Phase.BUSY, math.inf
-        if self._half_closed and self.cancellable:
-            self.deadline = self.shared.clock() + HALF_CLOSED_SECONDS
-
-    def _wait(self, phase: Phase, seconds: float) -> None:
-        self.phase, self.deadline = phase, self.shared.clock() + seconds
-
-    def wait_for_body(self) -> None:
-        self._wait(Phase.BODY, self.shared.limits.send_timeout)
-
-    def wait_for_client(self) -> None:
-        """From here on the client must take bytes."""
-        self._wait(Phase.SEND, self.shared.limits.send_timeout)
-
-    def stop_waiting(self) -> None:
-        self._busy()
-
     def expire(self) -> None:
         """The deadline has passed."""
         if self.phase is Phase.SEND and self._takes_bytes():
@@ -361,7 +258,10 @@ class Connection(BaseProtocol):
         self.deadline = math.inf
         if self.phase is Phase.HEAD:
             self.shared.counters.timed_out += 1
-            self._refuse(408) if self._head_bytes else self.close()
+            if self._head_bytes:
+                self._refuse(408)
+            else:
+                self.close()
         elif self.phase is Phase.BODY and self._payload is not None:
             self.shared.counters.timed_out += 1
             self._payload.set_exception(
@@ -370,81 +270,10 @@ class Connection(BaseProtocol):
         elif self.phase is Phase.SEND:
             self.shared.counters.timed_out += 1
             self.cut()
-        else:
+        elif self.phase is Phase.IDLE:
             self.close()
-            if self.phase is Phase.LINGER:
-                self.cut()
-
-    def _takes_bytes(self) -> bool:
-        """Whether the client acknowledged anything since this was last asked: what the kernel still
-        holds (SIOCOUTQ) and the transport's buffer, which hide a slow client's progress."""
-        if self.transport is None:
-            return False
-        outgoing = self.transport.get_write_buffer_size()
-        if self.descriptor >= 0:
-            with suppress(OSError):
-                answer = fcntl.ioctl(self.descriptor, termios.TIOCOUTQ, b"\0\0\0\0")
-                outgoing += int.from_bytes(answer, "little")
-        moved = outgoing != self._outgoing
-        self._outgoing = outgoing
-        return moved
-
-    # bytes out
-
-    def write(self, data: bytes | memoryview) -> None:
-        """Raises ConnectionResetError where the client is gone."""
-        if self.transport is None or self.transport.is_closing():
-            raise ClientGoneError()
-        self.transport.write(data)
-
-    def writelines(self, parts: list[bytes | memoryview]) -> None:
-        if self.transport is None or self.transport.is_closing():
-            raise ClientGoneError()
-        self.transport.writelines(parts)
-
-    def pause_writing(self) -> None:
-        self._paused = True
-
-    def resume_writing(self) -> None:
-        self._paused = False
-        if self._writable is not None and not self._writable.done():
-            self._writable.set_result(None)
-
-    async def drain(self) -> None:
-        """Wait while the transport holds more than it should."""
-        while self._paused and self.transport is not None:
-            self.wait_for_client()
-            await self.wake()
-            self.stop_waiting()
-        if self.transport is None:
-            raise ClientGoneError()
-
-    async def wake(self) -> None:
-        """Until something resolves `waiter`, or the client is gone (ConnectionResetError)."""
-        if self.transport is None:
-            raise ClientGoneError()
-        self._writable = self._loop.create_future()
-        try:
-            await self._writable
-        finally:
-            self._writable = None
-
-    @property
-    def waiter(self) -> asyncio.Future[None] | None:
-        return self._writable
-
-    async def flush(self) -> None:
-        """Wait until the transport holds nothing, so that others may write to the socket."""
-        transport = self.transport
-        if transport is None:
-            raise ClientGoneError()
-        if transport.get_write_buffer_size() == 0:
-            return
-        transport.set_write_buffer_limits(high=0)
-        try:
-            await self.drain()
-        finally:
-            transport.set_write_buffer_limits(high=WRITE_BUFFER)
+        else:
+            self.cut()
 
 
 def _refusal(status: int, reason: str) -> bytes:
@@ -466,7 +295,3 @@ def _peer_of(transport: asyncio.BaseTransport) -> str:
     if isinstance(peer, tuple) and peer:
         return plain_address(str(peer[0])) or UNIX
     return UNIX
-
-
-def _dup(descriptor: int) -> int:
-    return os.dup(descriptor)

@@ -3,18 +3,15 @@
 import asyncio
 import logging
 import os
-from typing import TYPE_CHECKING
 
 from aiohttp.http import RawRequestMessage
 
 from homeport.mirror.errors import CutError, RegistryError
 from homeport.mirror.http.api import ClientGoneError
+from homeport.mirror.http.channel import Channel
 from homeport.mirror.http.head import HeaderError, encode_head
 from homeport.mirror.http.sendfile import Pushed, is_cached
 from homeport.mirror.model.exchange import FileBody, Reply, StreamBody
-
-if TYPE_CHECKING:
-    from homeport.mirror.http.connection import Connection
 
 log = logging.getLogger("homeport.mirror.http")
 
@@ -36,7 +33,7 @@ class Progress:
 
 
 async def send(
-    connection: "Connection",
+    channel: Channel,
     message: RawRequestMessage,
     reply: Reply,
     progress: Progress,
@@ -61,25 +58,25 @@ async def send(
             more += "Connection: keep-alive\r\n"
         head = encode_head(reply.status, _fields(message.method, reply), more)
         if bare:
-            connection.write(head)
+            channel.write(head)
         elif isinstance(body, bytes):
-            connection.write(head + body)
+            channel.write(head + body)
             progress.body = len(body)
         elif isinstance(body, FileBody):
-            await _send_file(connection, head, body, progress)
+            await _send_file(channel, head, body, progress)
         else:
-            connection.write(head)
-            await _send_stream(connection, body, progress, chunked=chunked)
-        await connection.drain()
+            channel.write(head)
+            await _send_stream(channel, body, progress, chunked=chunked)
+        await channel.drain()
     except (CutError, RegistryError) as error:
         log.info("an answer was cut after %d bytes: %s", progress.body, error)
-        connection.cut()
+        channel.cut()
         return False
     except (asyncio.CancelledError, ConnectionError, HeaderError):
         raise
     except Exception:
         log.exception("an answer was cut after %d bytes by a defect", progress.body)
-        connection.cut()
+        channel.cut()
         return False
     finally:
         await discard(reply)
@@ -123,24 +120,22 @@ def _framing(method: str, reply: Reply, length: int | None, *, chunked: bool) ->
     return f"Content-Length: {length}\r\n"
 
 
-async def _send_file(
-    connection: "Connection", head: bytes, body: FileBody, progress: Progress
-) -> None:
+async def _send_file(channel: Channel, head: bytes, body: FileBody, progress: Progress) -> None:
     size = body.length
     if size <= SMALL_FILE and body.pace is None and _is_at_hand(body):
         data = os.pread(body.descriptor, size, body.offset)
         if len(data) != size:
             raise CutError("the file is shorter than it was")
-        connection.write(head + data)
+        channel.write(head + data)
         progress.body = size
-    elif connection.secure or connection.descriptor < 0:
-        connection.write(head)
-        await _read_file(connection, body, progress)
+    elif channel.secure or channel.descriptor < 0:
+        channel.write(head)
+        await _read_file(channel, body, progress)
     else:
-        await connection.flush()
-        target = os.dup(connection.descriptor)
+        await channel.flush()
+        target = os.dup(channel.descriptor)
         try:
-            await _push_file(connection, target, head, body, progress)
+            await _push_file(channel, target, head, body, progress)
         finally:
             os.close(target)
 
@@ -150,7 +145,7 @@ def _is_at_hand(body: FileBody) -> bool:
 
 
 async def _push_file(
-    connection: "Connection", target: int, head: bytes, body: FileBody, progress: Progress
+    channel: Channel, target: int, head: bytes, body: FileBody, progress: Progress
 ) -> None:
     """Nothing else writes to the connection while this runs; reading goes on."""
     while head or progress.body < body.length:
@@ -160,12 +155,12 @@ async def _push_file(
             await body.pace(step)
         goal = progress.body + step
         while head or progress.body < goal:
-            if connection.transport is None:
+            if channel.transport is None:
                 raise ClientGoneError()
             at = progress.body
             pushed = Pushed()
             try:
-                await connection.shared.pool.push(
+                await channel.shared.pool.push(
                     target,
                     head,
                     file=body.descriptor,
@@ -177,28 +172,28 @@ async def _push_file(
                 progress.body += pushed.body
             head = head[pushed.head :]
             if pushed.full:
-                await _room(connection, target)
+                await _room(channel, target)
 
 
-async def _room(connection: "Connection", target: int) -> None:
+async def _room(channel: Channel, target: int) -> None:
     """Until the socket takes bytes again."""
     loop = asyncio.get_running_loop()
 
     def wake() -> None:
-        waiter = connection.waiter
+        waiter = channel.waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
-    connection.wait_for_client()
+    channel.wait_for_client()
     loop.add_writer(target, wake)
     try:
-        await connection.wake()
+        await channel.wake()
     finally:
         loop.remove_writer(target)
-        connection.stop_waiting()
+        channel.stop_waiting()
 
 
-async def _read_file(connection: "Connection", body: FileBody, progress: Progress) -> None:
+async def _read_file(channel: Channel, body: FileBody, progress: Progress) -> None:
     """Large reads through the transport, for TLS. What is in the page cache is read here and now;
     for the rest a thread waits, and the kernel is told what comes next."""
     while progress.body < body.length:
@@ -210,16 +205,16 @@ async def _read_file(connection: "Connection", body: FileBody, progress: Progres
             data = os.pread(body.descriptor, step, at)
         else:
             os.posix_fadvise(body.descriptor, at + step, TLS_READ, os.POSIX_FADV_WILLNEED)
-            data = await connection.shared.pool.read(body.descriptor, at, step)
+            data = await channel.shared.pool.read(body.descriptor, at, step)
         if len(data) != step:
             raise CutError("the file is shorter than it was")
-        connection.write(data)
+        channel.write(data)
         progress.body += step
-        await connection.drain()
+        await channel.drain()
 
 
 async def _send_stream(
-    connection: "Connection", body: StreamBody, progress: Progress, *, chunked: bool
+    channel: Channel, body: StreamBody, progress: Progress, *, chunked: bool
 ) -> None:
     async for chunk in body.chunks:
         if body.length is not None and progress.body + len(chunk) > body.length:
@@ -230,12 +225,12 @@ async def _send_stream(
             if body.pace is not None:
                 await body.pace(len(piece))
             if chunked:
-                connection.writelines([b"%x\r\n" % len(piece), piece, b"\r\n"])
+                channel.writelines([b"%x\r\n" % len(piece), piece, b"\r\n"])
             else:
-                connection.write(piece)
+                channel.write(piece)
             progress.body += len(piece)
-            await connection.drain()
+            await channel.drain()
     if body.length is not None and progress.body < body.length:
         raise CutError("fewer bytes than were announced")
     if chunked:
-        connection.write(b"0\r\n\r\n")
+        channel.write(b"0\r\n\r\n")
