@@ -268,7 +268,8 @@ class Metadata(Protocol):
         comes later included. A longer hold is never shortened."""
 
     async def unhold(self, digests: Iterable[Digest], why: Hold) -> None:
-        """Let go before the time (a download that failed or is linked by now)."""
+        """Let go before the time (a download that failed or is linked by now), for all who hold it
+        for this reason."""
 
     async def size_of(self, upstream: str, prefix: str) -> int:
         """Bytes of distinct blobs linked by repositories `prefix` and `prefix/…` of an upstream."""
