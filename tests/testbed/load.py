@@ -9,7 +9,7 @@ from pathlib import Path
 from homeport.mirror.model.names import Repository
 from homeport.mirror.store.api import Blobs, Hold, Metadata
 from homeport.mirror.store.files import open_blobs
-from homeport.mirror.store.sqlite import open_metadata
+from homeport.mirror.store.sqlite.metadata import open_metadata
 from homeport.oci.digest import Digest, digest_of
 from homeport.oci.manifest import Manifest
 from testbed.stores import NGINX, content_of, image, put_blob

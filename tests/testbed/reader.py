@@ -15,7 +15,8 @@ from homeport.mirror.model.record import Cache
 from homeport.mirror.pull.blobs import Blobs
 from homeport.mirror.pull.fill_policy import FillPolicy
 from homeport.mirror.pull.fills import Fills
-from homeport.mirror.store.memory import MemoryBlobs, MemoryMetadata
+from homeport.mirror.store.memory.blobs import MemoryBlobs
+from homeport.mirror.store.memory.metadata import MemoryMetadata
 from homeport.oci.digest import Digest, digest_of
 from homeport.oci.manifest import Descriptor, Manifest
 from homeport.oci.media_type import OCI_MANIFEST

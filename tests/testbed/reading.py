@@ -14,7 +14,7 @@ from homeport.mirror.model.endpoint import Referrers, Tags
 from homeport.mirror.model.exchange import Reply, Request
 from homeport.mirror.model.names import LOCAL, Repository, Route, Target
 from homeport.mirror.pull.manifests import Manifests
-from homeport.mirror.store.memory import MemoryMetadata
+from homeport.mirror.store.memory.metadata import MemoryMetadata
 from homeport.mirror.upstream.api import BlobStream, ManifestAnswer, ManifestHead, UpstreamState
 from homeport.oci.digest import Digest, digest_of
 from homeport.oci.manifest import Manifest, parse_manifest

@@ -8,8 +8,9 @@ from pathlib import Path
 from homeport.mirror.model.names import Repository
 from homeport.mirror.store.api import Blobs, Metadata
 from homeport.mirror.store.files import open_blobs
-from homeport.mirror.store.memory import MemoryBlobs, MemoryMetadata
-from homeport.mirror.store.sqlite import open_metadata
+from homeport.mirror.store.memory.blobs import MemoryBlobs
+from homeport.mirror.store.memory.metadata import MemoryMetadata
+from homeport.mirror.store.sqlite.metadata import open_metadata
 from homeport.oci.digest import Digest, digest_of
 from homeport.oci.manifest import Manifest, parse_manifest
 from homeport.oci.media_type import OCI_INDEX, OCI_MANIFEST

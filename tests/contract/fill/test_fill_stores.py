@@ -16,8 +16,9 @@ from homeport.mirror.model.record import Cache
 from homeport.mirror.pull.fill import staging_key
 from homeport.mirror.pull.fill_policy import FillPolicy
 from homeport.mirror.store.files import open_blobs
-from homeport.mirror.store.memory import MemoryBlobs, MemoryMetadata
-from homeport.mirror.store.sqlite import open_metadata
+from homeport.mirror.store.memory.blobs import MemoryBlobs
+from homeport.mirror.store.memory.metadata import MemoryMetadata
+from homeport.mirror.store.sqlite.metadata import open_metadata
 from testbed.reader import KIB, Bench, bench, blob
 from testbed.scripted_upstream import Gate, Scene
 

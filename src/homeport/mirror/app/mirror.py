@@ -29,8 +29,8 @@ from homeport.mirror.pull.fill_policy import FillPolicy
 from homeport.mirror.pull.fills import Fills
 from homeport.mirror.pull.manifests import Manifests
 from homeport.mirror.push.writer import LocalWriter
-from homeport.mirror.store.api import Blobs, Metadata, StoreError
-from homeport.mirror.store.files import open_blobs
+from homeport.mirror.store.api import Metadata, StoreError
+from homeport.mirror.store.files import FileBlobs, open_blobs
 from homeport.mirror.store.sqlite.metadata import open_metadata
 from homeport.mirror.store.sweep import Sweep
 
@@ -65,7 +65,9 @@ class Mirror:
     async def _open(self) -> None:
         config, data = self.config, Path(self.config.data)
         blobs, metadata = await self._stores(data)
-        self._upstreams = Upstreams(config.upstreams, env=os.environ)
+        self._upstreams = Upstreams(
+            config.upstreams, env=os.environ, manifest_bytes=config.limits.manifest_bytes
+        )
         self._stack.push_async_callback(self._upstreams.close)
         self._shaper = BucketShaper(config)
         self._fills = fills = Fills(
@@ -99,7 +101,17 @@ class Mirror:
         self._audit = await open_audit(config.audit, data / "audit", clock=time.time)
         if self._audit is not None:
             self._stack.push_async_callback(self._audit.close)
-        self._sweep = Sweep(blobs, metadata, config.store, clock=time.time)
+        self._sweep = Sweep(
+            blobs,
+            metadata,
+            config.store,
+            time.time,
+            staged_age=config.limits.upload_age,
+            failed=lambda error: log.error("the sweep failed: %s", error),
+        )
+        # A power cut may have taken cache bytes whose rows are there.
+        await self._sweep.reconcile()
+        blobs.when_full = self._sweep.evict
         self._control = ControlService(
             config=lambda: self.config,
             resolve=lambda: self._resolve,
@@ -135,7 +147,7 @@ class Mirror:
         self._begin("housekeeping", self._housekeeping)
         await self._listen()
 
-    async def _stores(self, data: Path) -> tuple[Blobs, Metadata]:
+    async def _stores(self, data: Path) -> tuple[FileBlobs, Metadata]:
         store = self.config.store
         try:
             data.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -17,10 +17,12 @@ class Upstreams:
         configs: Mapping[str, UpstreamConfig],
         *,
         env: Mapping[str, str],
+        manifest_bytes: int,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Raises UsageError for credentials or a CA that cannot be read."""
         self._env = env
+        self._manifest_bytes = manifest_bytes
         self._clock = clock
         self._configs: dict[str, UpstreamConfig] = {}
         self._made: dict[str, Upstream] = {}
@@ -46,7 +48,9 @@ class Upstreams:
     def replace(self, configs: Mapping[str, UpstreamConfig]) -> None:
         """Only those whose settings differ are made anew. Changes nothing where one cannot be."""
         fresh = {
-            name: make_upstream(config, clock=self._clock, env=self._env)
+            name: make_upstream(
+                config, clock=self._clock, env=self._env, manifest_bytes=self._manifest_bytes
+            )
             for name, config in configs.items()
             if self._configs.get(name) != config
         }

@@ -20,8 +20,8 @@ from msgspec import Struct
 from homeport.mirror.store.api import BACKUP, StoreError
 from homeport.mirror.store.disk import Disk, failing
 from homeport.mirror.store.folders import METADATA, Folders, lock_folder
-from homeport.mirror.store.sqlite import open_metadata
 from homeport.mirror.store.sqlite.connection import create, in_words
+from homeport.mirror.store.sqlite.metadata import open_metadata
 from homeport.mirror.store.sqlite.schema import migrate
 from homeport.oci.digest import Digest, algorithm_of, hex_of, parse_digest, start_hash
 

@@ -14,7 +14,8 @@ from homeport.mirror.model.names import LOCAL, Repository
 from homeport.mirror.model.record import Cache
 from homeport.mirror.pull.join_links import Links
 from homeport.mirror.store.api import StoreError
-from homeport.mirror.store.memory import MemoryBlobs, MemoryMetadata
+from homeport.mirror.store.memory.blobs import MemoryBlobs
+from homeport.mirror.store.memory.metadata import MemoryMetadata
 from homeport.oci.digest import digest_of
 from homeport.oci.error_code import ErrorCode
 from homeport.remote import errors as remote

@@ -11,7 +11,8 @@ from homeport.mirror.model.record import Cache
 from homeport.mirror.pull.fill import staging_key
 from homeport.mirror.pull.fill_policy import FillPolicy
 from homeport.mirror.store.api import Hold, StoreError
-from homeport.mirror.store.memory import MemoryBlobs, MemoryMetadata
+from homeport.mirror.store.memory.blobs import MemoryBlobs
+from homeport.mirror.store.memory.metadata import MemoryMetadata
 from homeport.oci.digest import digest_of
 from homeport.oci.error_code import ErrorCode
 from homeport.remote import errors as remote

@@ -9,7 +9,7 @@ import pytest
 from homeport.mirror.errors import CutError, NoSpaceError, RegistryError
 from homeport.mirror.pull.fill_policy import FillPolicy
 from homeport.mirror.pull.ranges import parse_range
-from homeport.mirror.store.memory import MemoryBlobs
+from homeport.mirror.store.memory.blobs import MemoryBlobs
 from homeport.remote import errors as remote
 from testbed.reader import KIB, Bench, Client, bench, blob
 from testbed.scripted_upstream import Scene

@@ -8,7 +8,7 @@ from homeport.mirror.errors import CutError, NoSpaceError
 from homeport.mirror.model.record import Cache
 from homeport.mirror.pull.fill import staging_key
 from homeport.mirror.pull.fill_policy import FillPolicy
-from homeport.mirror.store.memory import MemoryBlobs
+from homeport.mirror.store.memory.blobs import MemoryBlobs
 from homeport.oci.digest import digest_of
 from homeport.remote import errors as remote
 from testbed.reader import KIB, POLICY, bench, blob, settle

@@ -10,7 +10,7 @@ import pytest
 from homeport.mirror.errors import RegistryError
 from homeport.mirror.model.config import UpstreamConfig
 from homeport.mirror.pull.manifests import Manifests
-from homeport.mirror.store.sqlite import open_metadata
+from homeport.mirror.store.sqlite.metadata import open_metadata
 from testbed.reading import HOST, TEAM, Reading, image, parsed
 
 TAGS = ("a", "b")

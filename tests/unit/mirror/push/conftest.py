@@ -14,7 +14,8 @@ from homeport.mirror.model.endpoint import Blob, Endpoint, Manifests, Upload, Up
 from homeport.mirror.model.exchange import Reply, Request
 from homeport.mirror.model.names import LOCAL, Repository, Route, Target
 from homeport.mirror.push.writer import LocalWriter
-from homeport.mirror.store.memory import MemoryBlobs, MemoryMetadata
+from homeport.mirror.store.memory.blobs import MemoryBlobs
+from homeport.mirror.store.memory.metadata import MemoryMetadata
 from homeport.oci.digest import Digest, digest_of
 from homeport.oci.media_type import OCI_MANIFEST
 

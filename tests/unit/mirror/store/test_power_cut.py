@@ -9,7 +9,7 @@ import pytest
 from homeport.mirror.errors import DigestMismatchError
 from homeport.mirror.model.config import StoreConfig
 from homeport.mirror.store.files import open_blobs
-from homeport.mirror.store.sqlite import open_metadata
+from homeport.mirror.store.sqlite.metadata import open_metadata
 from homeport.mirror.store.sweep import Sweep
 from homeport.mirror.store.verify import verify
 from homeport.oci.digest import Digest, digest_of

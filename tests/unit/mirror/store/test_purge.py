@@ -2,7 +2,7 @@
 
 import asyncio
 
-from homeport.mirror.store.memory import MemoryMetadata
+from homeport.mirror.store.memory.metadata import MemoryMetadata
 from homeport.mirror.store.purge import purge
 from testbed.stores import LOCAL, NGINX, blob, image, index, link, put
 

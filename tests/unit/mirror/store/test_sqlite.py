@@ -10,7 +10,7 @@ import pytest
 
 from homeport.mirror.errors import NoSpaceError
 from homeport.mirror.store.api import Change, StoreError
-from homeport.mirror.store.sqlite import open_metadata
+from homeport.mirror.store.sqlite.metadata import open_metadata
 from homeport.mirror.store.sqlite.schema import MIGRATIONS
 from homeport.mirror.store.sqlite.writer import Writer
 from homeport.oci.digest import digest_of

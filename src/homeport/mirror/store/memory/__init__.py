@@ -2,8 +2,3 @@
 
 In: bytes and values. Out: the same, until the process ends. It passes tests/contract/store, too.
 """
-
-from homeport.mirror.store.memory.blobs import MemoryBlobs
-from homeport.mirror.store.memory.metadata import MemoryMetadata
-
-__all__ = ["MemoryBlobs", "MemoryMetadata"]

@@ -3,7 +3,3 @@
 In: values. Out: the same, after any crash. `schema` has the tables, `writer` the transactions,
 the other modules one subject's queries each; `metadata` puts them together.
 """
-
-from homeport.mirror.store.sqlite.metadata import SqliteMetadata, open_metadata
-
-__all__ = ["SqliteMetadata", "open_metadata"]
