@@ -1,0 +1,119 @@
+"""Files are exchanged whole, with mode and owner, through links and over mount points."""
+
+import errno
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from homeport.enroll.errors import EnrollError
+from homeport.enroll.model import FileState
+from homeport.enroll.writing import make_folders, remove_file, remove_folder, write_file
+from testbed.machine import Machine
+
+ROOT = os.geteuid() == 0
+FILE = "/etc/x/daemon.json"
+
+
+def state(content: str, mode: int = 0o640, uid: int | None = None) -> FileState:
+    return FileState(
+        content=content,
+        mode=mode,
+        uid=os.geteuid() if uid is None else uid,
+        gid=os.getegid() if uid is None else uid,
+    )
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def test_a_new_file_gets_its_mode_and_bytes_whatever_the_umask(machine: Machine) -> None:
+    make_folders(machine.host, FILE)
+    old = os.umask(0o077)
+    try:
+        write_file(machine.host, FILE, state("a\udcff\r\n", 0o664))
+    finally:
+        os.umask(old)
+    assert machine.at(FILE).read_bytes() == b"a\xff\r\n"
+    assert machine.at(FILE).stat().st_mode & 0o7777 == 0o664
+    assert [entry.name for entry in machine.at("/etc/x").iterdir()] == ["daemon.json"]
+
+
+@pytest.mark.skipif(not ROOT, reason="only root gives files away")
+def test_the_owner_is_kept(machine: Machine) -> None:
+    machine.write(FILE, "old")
+    write_file(machine.host, FILE, state("new", 0o600, uid=1234))
+    found = machine.at(FILE).stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o7777) == (1234, 1234, 0o600)
+
+
+def test_a_link_stays_and_its_target_is_written(machine: Machine) -> None:
+    target = machine.write("/srv/real.json", "old")
+    machine.at("/etc/x").mkdir(parents=True)
+    machine.at(FILE).symlink_to("../../srv/real.json")
+    write_file(machine.host, FILE, state("new"))
+    assert machine.at(FILE).is_symlink()
+    assert target.read_text() == "new"
+    assert not [p for p in machine.root.rglob("*") if "homeport-new" in p.name]
+
+
+@pytest.fixture
+def mounted(machine: Machine) -> Iterator[Path]:
+    place = machine.write(FILE, "old, and longer")
+    source = machine.write("/source", "old, and longer")
+    if subprocess.run(
+        ["mount", "--bind", source, place], check=False, capture_output=True
+    ).returncode:
+        pytest.skip("only root mounts")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+def test_a_mounted_file_is_written_in_place(machine: Machine, mounted: Path) -> None:
+    number = mounted.stat().st_ino
+    write_file(machine.host, FILE, state("new"))
+    assert machine.text(FILE) == machine.text("/source") == "new"
+    assert mounted.stat().st_ino == number
+    assert mounted.stat().st_mode & 0o7777 == 0o640
+    write_file(machine.host, FILE, state("longer than both of them were"))
+    assert machine.text("/source") == "longer than both of them were"
+
+
+def test_a_full_disk_leaves_the_file_alone(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.write(FILE, "old")
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(EnrollError, match="No space left") as caught:
+        write_file(machine.host, FILE, state("new"))
+    assert "make room" in caught.value.hint
+    assert machine.text(FILE) == "old"
+    assert [entry.name for entry in machine.at("/etc/x").iterdir()] == ["daemon.json"]
+
+
+def test_what_a_killed_run_left_is_no_hindrance(machine: Machine) -> None:
+    machine.write("/etc/x/.daemon.json.homeport-new", "half")
+    write_file(machine.host, FILE, state("new"))
+    assert [entry.name for entry in machine.at("/etc/x").iterdir()] == ["daemon.json"]
+
+
+def test_folders_are_named_when_made_and_removed_when_empty(machine: Machine) -> None:
+    machine.at("/etc").mkdir()
+    assert make_folders(machine.host, FILE) == ("/etc/x",)
+    assert make_folders(machine.host, "/etc/a/b/c") == ("/etc/a", "/etc/a/b")
+    machine.write(FILE, "")
+    remove_folder(machine.host, "/etc/x")
+    assert machine.at(FILE).exists()
+    remove_file(machine.host, FILE)
+    remove_file(machine.host, FILE)
+    remove_folder(machine.host, "/etc/x")
+    remove_folder(machine.host, "/etc/x")
+    assert not machine.at("/etc/x").exists()
