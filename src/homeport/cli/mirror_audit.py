@@ -164,8 +164,14 @@ def _add_filter(parser: argparse.ArgumentParser) -> None:
 
 
 def _filter(args: argparse.Namespace) -> "Filter":
+    from homeport.errors import UsageError
+    from homeport.lib.glob import glob_fault
     from homeport.mirror.audit.query import Filter
 
+    for name in _TEXTS:
+        pattern = getattr(args, name)
+        if pattern and (fault := glob_fault(pattern)) is not None:
+            raise UsageError.of(f"--{name}: {fault}")
     texts = {name: getattr(args, name) for name in (*_TEXTS, "cache", "status", "denied")}
     return Filter(since=_moment(args.since), until=_moment(args.until), **texts)
 

@@ -2,15 +2,17 @@
 
 import sqlite3
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
+from homeport.lib.glob import any_glob
 from homeport.mirror.audit.segment import SegmentReader, segments
 from homeport.mirror.model.record import Record
 
+_matcher = lru_cache(maxsize=64)(lambda pattern: any_glob((pattern,)))
 _DECODER = msgspec.json.Decoder(Record)
 
 
@@ -40,7 +42,7 @@ class Filter(Struct, frozen=True, kw_only=True):
         if self.status is not None and record.status != self.status:
             return False
         return all(
-            wanted is None or fnmatchcase(getattr(record, name), wanted)
+            wanted is None or _matcher(wanted)(getattr(record, name))
             for name, wanted in self._texts()
         )
 

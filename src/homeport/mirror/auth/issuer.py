@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from homeport.errors import Problem
+from homeport.lib.glob import compile_glob, glob_fault
 from homeport.mirror.auth.api import Rejected
 from homeport.mirror.auth.identity import Identity, name_fault
 from homeport.mirror.auth.jwks import Fetch, IssuerUnavailableError, KeySet, may_fetch
 from homeport.mirror.model.config import IssuerConfig
 from homeport.mirror.model.principal import Proof
-from homeport.mirror.policy.globs import compile_glob, glob_fault
 
 ALGORITHMS = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}

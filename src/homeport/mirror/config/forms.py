@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from homeport.lib.glob import glob_fault
 from homeport.mirror.config import amounts, hosts
 from homeport.mirror.model.config import (
     AuditConfig,
@@ -26,7 +27,6 @@ from homeport.mirror.model.config import (
 )
 from homeport.mirror.model.principal import Action
 from homeport.mirror.names.hosts import is_host
-from homeport.mirror.policy.globs import glob_fault
 from homeport.oci.reference import is_name
 
 Form = Callable[[Any], Any]

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
+from homeport.lib.glob import any_glob, glob_fault
 from homeport.mirror.model.config import RuleConfig
 from homeport.mirror.model.names import Repository
 from homeport.mirror.model.principal import Action
-from homeport.mirror.policy.globs import any_glob, glob_fault
 from homeport.mirror.policy.networks import Network, parse_network
 
 ANONYMOUS_NAME = "anonymous"

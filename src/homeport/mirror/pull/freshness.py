@@ -5,12 +5,12 @@ Pure: the caller gives the time.
 
 from collections.abc import Hashable
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from math import inf
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from homeport.lib.glob import compile_glob
 from homeport.mirror.model.config import UpstreamConfig
 from homeport.mirror.model.names import Repository
 from homeport.remote.errors import BusyError, NotFoundError, RemoteError, TimedOutError
@@ -33,7 +33,7 @@ def ttl_of(config: UpstreamConfig, repository: Repository, tag: str) -> float:
     """Seconds, by the first pattern over `repository:tag` that matches, else `tag_ttl`."""
     name = f"{repository.name}:{tag}"
     for rule in config.tag_ttls:
-        if fnmatchcase(name, rule.pattern):
+        if compile_glob(rule.pattern)(name):
             return rule.ttl
     return config.tag_ttl
 

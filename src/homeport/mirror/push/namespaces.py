@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from fnmatch import fnmatchcase
 
+from homeport.lib.glob import any_glob
 from homeport.mirror.model.config import NamespaceConfig
 from homeport.mirror.model.names import LOCAL, Repository
 from homeport.mirror.push import refusal
@@ -53,8 +53,7 @@ class Namespaces:
         config = self.of(repository)
         if config is None or not config.immutable_tags:
             return None
-        patterns = config.immutable_tags
-        return lambda tag: any(fnmatchcase(tag, pattern) for pattern in patterns)
+        return any_glob(config.immutable_tags)
 
     async def room(self, repository: Repository) -> int | None:
         """The bytes that the quota still allows; None where there is no quota."""

@@ -5,13 +5,12 @@ before bytes: a crash between the two leaves bytes without a row, which the next
 """
 
 import asyncio
-import fnmatch
-import re
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec import Struct
 
+from homeport.lib.glob import any_glob
 from homeport.mirror.model.config import StoreConfig
 from homeport.mirror.model.names import Repository
 from homeport.mirror.store.api import HOLD_FOR, Blobs, Hold, Metadata, StoreError
@@ -233,9 +232,9 @@ def pins(globs: Sequence[str]) -> Callable[[Repository, str], bool]:
     """Whether `upstream/name:tag` (or `upstream/name@digest`) matches one of the globs."""
     if not globs:
         return lambda _, __: False
-    pattern = re.compile("|".join(fnmatch.translate(glob) for glob in globs))
+    matches = any_glob(globs)
 
     def pinned(repository: Repository, name: str) -> bool:
-        return pattern.match(f"{repository}{'@' if ':' in name else ':'}{name}") is not None
+        return matches(f"{repository}{'@' if ':' in name else ':'}{name}")
 
     return pinned

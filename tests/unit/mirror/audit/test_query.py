@@ -45,6 +45,8 @@ RECORDS = [
         (Filter(since=NOON + 2, until=NOON + 4), "32"),
         (Filter(action="push"), "4"),
         (Filter(repository="library/*"), "21"),
+        (Filter(repository="library*"), ""),
+        (Filter(repository="**nginx"), "21"),
         (Filter(cache="hit"), "2"),
         (Filter(status=403), "3"),
         (Filter(until=NOON - 10 * 86_400), ""),

@@ -79,8 +79,8 @@ def test_lifetimes_by_pattern_the_first_that_matches() -> None:
     async def scenario() -> None:
         ttls = (
             TagTtl(pattern="library/nginx:1.*", ttl=1000.0),
-            TagTtl(pattern="*:1.2", ttl=1.0),
-            TagTtl(pattern="*:latest", ttl=10.0),
+            TagTtl(pattern="**:1.2", ttl=1.0),
+            TagTtl(pattern="**:latest", ttl=10.0),
         )
         async with reading(tag_ttl=100.0, tag_ttls=ttls) as world:
             for tag in ("1.2", "latest", "stable"):

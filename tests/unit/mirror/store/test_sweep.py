@@ -8,7 +8,8 @@ import pytest
 from homeport.mirror.model.config import StoreConfig
 from homeport.mirror.model.names import Repository
 from homeport.mirror.store.api import BACKUP, HOLD_FOR, Hold, UploadRow
-from homeport.mirror.store.memory import MemoryBlobs, MemoryMetadata
+from homeport.mirror.store.memory.blobs import MemoryBlobs
+from homeport.mirror.store.memory.metadata import MemoryMetadata
 from homeport.mirror.store.sweep import LEASE, Sweep, pins
 from homeport.oci.digest import digest_of
 from testbed.stores import LOCAL, NGINX, OTHER, image, index, put_blob
@@ -226,9 +227,10 @@ def test_nothing_goes_while_a_backup_is_made() -> None:
 
 
 def test_pins_are_globs_over_the_whole_name() -> None:
-    pinned = pins(("docker.io/library/*:1.*", "quay.io/*"))
+    pinned = pins(("docker.io/library/*:1.*", "quay.io/**"))
     assert pinned(NGINX, "1.27")
     assert not pinned(NGINX, "latest")
+    assert not pinned(Repository("docker.io", "library/nginx/deep"), "1.27")
     assert pinned(Repository("quay.io", "a/b"), "sha256:00")
     assert not pinned(Repository("ghcr.io", "quay.io/x"), "1.0")
     assert not pins(())(NGINX, "1.27")
