@@ -1,4 +1,4 @@
-"""The globs of the mirror: `*` stays inside a part of a path, `**` crosses `/`, `?` is one character.
+"""The mirror's globs: `*` stays inside a part of a path, `**` crosses `/`, `?` is one character.
 
 One grammar for rules, claims, lifetimes of tags, immutable tags, pins and questions to the audit.
 RE2 matches in linear time, whatever a pattern's author and a client's name do together.
