@@ -1,14 +1,13 @@
 """A failing upstream, seen through the mirror by many clients at once."""
 
-import hashlib
 import http.client
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from testbed.downloads import Download, run_all
 from testbed.hub import Hub, Image, wait_for
 from testbed.mirror import Mirror, mirror, upstream
 
@@ -29,42 +28,6 @@ def served(upstream_hub: Hub, tmp_path: Path) -> Iterator[Mirror]:
         yield it
 
 
-class Download(threading.Thread):
-    """One client that fetches a blob: what it got, when the first byte came, how it ended."""
-
-    def __init__(self, made: Mirror, path: str, *, headers: dict[str, str] | None = None) -> None:
-        super().__init__()
-        self._made = made
-        self._path = path
-        self._headers = headers or {}
-        self.status = 0
-        self.digest = ""
-        self.size = 0
-        self.first_byte = 0.0
-        self.complete = False
-
-    def run(self) -> None:
-        began = time.monotonic()
-        connection = http.client.HTTPConnection(self._made.address, timeout=60)
-        hashed = hashlib.sha256()
-        try:
-            connection.request("GET", self._path, headers=self._headers)
-            answer = connection.getresponse()
-            self.status = answer.status
-            expected = int(answer.headers.get("Content-Length", -1))
-            while chunk := answer.read1(65536):
-                if not self.size:
-                    self.first_byte = time.monotonic() - began
-                hashed.update(chunk)
-                self.size += len(chunk)
-            self.complete = expected in (-1, self.size)
-        except (OSError, http.client.HTTPException):
-            self.complete = False
-        finally:
-            connection.close()
-        self.digest = f"sha256:{hashed.hexdigest()}"
-
-
 def blob(image: Image, name: str) -> str:
     return f"/v2/library/{name}/blobs/{image.layers[0][0]}"
 
@@ -74,12 +37,7 @@ def manifest(made: Mirror, name: str, tag: str = "1") -> int:
 
 
 def download(made: Mirror, path: str, count: int = 1) -> list[Download]:
-    clients = [Download(made, path) for _ in range(count)]
-    for client in clients:
-        client.start()
-    for client in clients:
-        client.join()
-    return clients
+    return run_all([Download(made, path) for _ in range(count)])
 
 
 def test_twenty_clients_and_one_cold_layer(upstream_hub: Hub, served: Mirror) -> None:

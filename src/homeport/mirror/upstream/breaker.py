@@ -28,6 +28,11 @@ class Breaker:
         return self.open_until is not None
 
     @property
+    def timed_out(self) -> bool:
+        """Whether the last failure was that no answer came in time."""
+        return self._timed_out
+
+    @property
     def remaining(self) -> float:
         return max(0.0, (self.open_until or 0.0) - self._clock())
 

@@ -66,7 +66,8 @@ class Source:
         if self.breaker.refuses(share, look=look):
             self._wanted = True
             self._start_probe()
-            return UnreachableError(
+            kind_of_failure = TimedOutError if self.breaker.timed_out else UnreachableError
+            return kind_of_failure(
                 f"{self.name} is left alone for now, since: {self.breaker.words}", host=self.name
             )
         return None
