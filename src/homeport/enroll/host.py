@@ -4,7 +4,9 @@ Tests give a `root` other than `/`, and a `run` of their own; nothing else in th
 files or processes.
 """
 
+import errno
 import os
+import socket
 import stat
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -138,3 +140,59 @@ class Host:
             place = place.parent
         target = place if place.exists() else place.parent
         return os.access(target, os.W_OK) and os.access(target.parent, os.W_OK | os.X_OK)
+
+    def owner(self, path: str) -> tuple[int, int]:
+        """User and group of a file; of the nearest folder above it where there is none."""
+        place = self.at(path)
+        while not place.exists() and place != place.parent:
+            place = place.parent
+        found = place.stat()
+        return found.st_uid, found.st_gid
+
+    def identity(self, path: str) -> Optional[tuple[int, int]]:
+        """What is the same for two paths that lead to one file; None where that cannot be told."""
+        try:
+            found = self.at(path).stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def link(self, path: str) -> Optional[str]:
+        """What a symbolic link says; None where there is none, or it may not be read."""
+        try:
+            return os.fspath(self.at(path).readlink())
+        except OSError:
+            return None
+
+    def connect(self, path: str, limit: float = LIMIT) -> socket.socket:
+        """A connection to a Unix socket. Raises OSError."""
+        place = self.at(path)
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        made.settimeout(limit)
+        try:
+            _connect(made, place)
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+    def signal(self, process: int, number: int) -> None:
+        """Raises EnrollError."""
+        try:
+            os.kill(process, number)
+        except OSError as error:
+            raise EnrollError(f"cannot signal process {process}: {error.strerror}") from None
+
+
+def _connect(made: socket.socket, place: Path) -> None:
+    """A socket's path is at most 107 bytes long; by its folder's descriptor, any is reached."""
+    if len(os.fsencode(place)) < 100:
+        made.connect(os.fspath(place))
+        return
+    if not Path("/proc/self/fd").is_dir():
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), os.fspath(place))
+    folder = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        made.connect(f"/proc/self/fd/{folder}/{place.name}")
+    finally:
+        os.close(folder)
