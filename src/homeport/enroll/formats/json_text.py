@@ -100,6 +100,31 @@ def drop_key(text: str, path: str, keys: Sequence[str]) -> str:
     return text[: holder.start] + "{}" + text[holder.end :]
 
 
+def copy_key(text: str, path: str, keys: Sequence[str], source: str) -> str:
+    """The text with a key as it is written in `source`, to the byte; `keys` is in both."""
+    there, here = _find(source, path, keys), _find(text, path, keys)
+    return text[: here.value] + source[there.value : there.end] + text[here.end :]
+
+
+def line_of(text: str, path: str, keys: Sequence[str]) -> int:
+    """The line where a key stands; 1 where there is none."""
+    try:
+        return _place(text, _find(text, path, keys).start)[0]
+    except KeyError:
+        return 1
+
+
+def _find(text: str, path: str, keys: Sequence[str]) -> Member:
+    holder: Optional[Object] = parse_object(text, path)[1]
+    member: Optional[Member] = None
+    for key in keys:
+        member = holder.member(key) if holder else None
+        holder = member.inner if member else None
+    if member is None:
+        raise KeyError(".".join(keys))
+    return member
+
+
 def get_key(values: Mapping[str, Any], keys: Sequence[str]) -> tuple[bool, Any]:
     """Whether there is one, and its value."""
     current: Any = values
