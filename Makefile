@@ -9,7 +9,7 @@ TARGET ?= yaml
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check conformance fuzz format docs bench clean
+.PHONY: help demo test check conformance fuzz format docs bench bench-mirror clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-14s %s\n' "$$name" "$$text"; done
@@ -47,6 +47,9 @@ docs: .venv/.dev ## write the pages that are made from the code
 
 bench: .venv/.run ## measure CPU time beside the peers; prints a table
 	@$(BIN)/python -m benchmarks
+
+bench-mirror: .venv/.dev ## measure the mirror beside nginx and docker-registry (both installed)
+	@$(BIN)/python -m benchmarks.mirror
 
 clean: ## remove the environment, the demo and all caches of the tools
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.mirror.figures import Figures, measure
-from benchmarks.mirror.servers import docker_registry, make_content, nginx, own, stub
+from benchmarks.mirror.pulling import pulls
+from benchmarks.mirror.servers import docker_registry, homeport, make_content, nginx, own, stub
 
 STUB = "homeport, HTTP side alone"
 
@@ -20,6 +21,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mirror", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--requests", type=int, default=20_000)
+    parser.add_argument("--tags", type=int, default=10_000, help="distinct references")
     parser.add_argument("--gigabytes", type=float, default=4.0)
     parser.add_argument(
         "--own",
@@ -32,9 +34,9 @@ def main() -> int:
     for _ in range(options.rounds):
         with tempfile.TemporaryDirectory(prefix="homeport-bench-") as folder:
             content = make_content(Path(folder))
-            servers = [nginx(content), docker_registry(content), stub(content)]
+            servers = [nginx(content), docker_registry(content), stub(content), homeport(content)]
             if options.own:
-                servers.append(own("homeport", options.own, content, fill=options.fill))
+                servers.append(own("another", options.own, content, fill=options.fill))
             for server in servers:
                 with server as served:
                     few = served.label == "docker-registry"
@@ -44,6 +46,8 @@ def main() -> int:
     print("\n".join(table(found)))
     print()
     print("\n".join(targets({label: median(runs) for label, runs in found.items()})))
+    print()
+    print("\n".join(pulls(tags=options.tags)))
     return 0
 
 

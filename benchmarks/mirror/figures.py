@@ -56,6 +56,14 @@ def measure(served: Served, *, requests: int = 20_000, gigabytes: float = 4.0) -
     )
 
 
+def load_requests(address: str, paths: list[str], count: int) -> None:
+    """Ask for the paths in turns, on 64 connections."""
+    with tempfile.TemporaryDirectory(prefix="homeport-bench-") as folder:
+        file = Path(folder, "paths")
+        file.write_text("\n".join(paths))
+        _load("requests", address, file, count=count, connections=min(64, len(paths)))
+
+
 def on_cpu(index: int) -> list[str]:
     """The words before a command that keep it on one processor: servers on the first, clients on
     the last. The kernel does a part of a loopback transfer for whoever runs at that moment; without

@@ -10,6 +10,8 @@ import socket
 import ssl
 import threading
 import time
+from functools import partial
+from typing import cast
 
 import uvloop
 
@@ -38,7 +40,7 @@ class _Asker(asyncio.Protocol):
         self._head = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self._ask()
 
     def _ask(self) -> None:
@@ -52,7 +54,9 @@ class _Asker(asyncio.Protocol):
             if end < 0:
                 return
             head = self._head[:end].lower()
-            assert head.startswith(b"http/1.1 200"), head
+            if not head.startswith(b"http/1.1 200"):
+                self._total.fail(f"an answer is {head[:40]!r}")
+                return
             at = head.index(b"content-length: ") + 16
             self._rest = int(head[at:].split(b"\r\n", 1)[0])
             self._total.bytes += self._rest
@@ -67,13 +71,19 @@ class _Asker(asyncio.Protocol):
                 self._total.done.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        assert self._total.done.is_set(), exc
+        if not self._total.done.is_set():
+            self._total.fail(f"a connection was lost: {exc}")
 
 
 class _Total:
     def __init__(self, wanted: int) -> None:
         self.wanted, self.requests, self.bytes = wanted, 0, 0
         self.done = asyncio.Event()
+        self.failure = ""
+
+    def fail(self, words: str) -> None:
+        self.failure = self.failure or words
+        self.done.set()
 
 
 async def ask(host: str, port: int, paths: list[str], wanted: int, connections: int) -> _Total:
@@ -81,8 +91,10 @@ async def ask(host: str, port: int, paths: list[str], wanted: int, connections: 
     requests = [request(path, f"{host}:{port}") for path in paths]
     for number in range(connections):
         first = number * len(requests) // connections
-        await loop.create_connection(lambda n=first: _Asker(requests, n, total), host, port)
+        await loop.create_connection(partial(_Asker, requests, first, total), host, port)
     await total.done.wait()
+    if total.failure:
+        raise SystemExit(total.failure)
     return total
 
 

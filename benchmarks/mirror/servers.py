@@ -122,6 +122,118 @@ def stub(content: Content) -> Iterator[Served]:
 
 
 @contextlib.contextmanager
+def homeport(content: Content) -> Iterator[Served]:
+    """`homeport mirror serve` with rules and the audit on, filled by a push."""
+    plain, tls = free_port(), free_port()
+    folder = content.folder / "homeport"
+    with _running("homeport", _serve(folder, plain, tls, content), content, plain, tls) as served:
+        push(served.plain, content)
+        yield served
+
+
+@contextlib.contextmanager
+def upstream(content: Content, log: Path, *, tags: int) -> Iterator[Served]:
+    """docker-registry as Docker Hub, with the image under many tags, behind nginx, which gives each
+    connection 25 MiB a second after a burst, and writes its requests to `log`."""
+    folder = content.folder / "upstream"
+    folder.mkdir()
+    plain = free_port()
+    config = {
+        "version": 0.1,
+        "log": {"level": "error"},
+        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
+        "http": {"addr": f"127.0.0.1:{plain}", "secret": "benchmark"},
+    }
+    (folder / "config.yml").write_text(json.dumps(config))
+    argv = ["docker-registry", "serve", str(folder / "config.yml")]
+    front = free_port()
+    (folder / "nginx.conf").write_text(
+        f"daemon off; worker_processes 1; pid {folder}/pid; error_log stderr; user root;\n"
+        "events { worker_connections 1024; }\n"
+        f"http {{ access_log {log}; client_max_body_size 0; proxy_max_temp_file_size 0;\n"
+        f"server {{ listen 127.0.0.1:{front}; location / {{\n"
+        "limit_rate 25m; proxy_http_version 1.1; proxy_set_header Host $http_host;\n"
+        f"proxy_pass http://127.0.0.1:{plain}; }} }} }}\n"
+    )
+    before = ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")]
+    with (
+        _running("registry", argv, content, plain, None) as behind,
+        _running("upstream", before, content, front, None) as served,
+    ):
+        push(behind.plain, content, tags=tags)
+        yield served
+
+
+@contextlib.contextmanager
+def docker_registry_proxy(content: Content, source: str) -> Iterator[Served]:
+    """docker-registry in proxy mode."""
+    folder = content.folder / f"proxy-{free_port()}"
+    folder.mkdir()
+    plain = free_port()
+    config = {
+        "version": 0.1,
+        "log": {"level": "error", "accesslog": {"disabled": True}},
+        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
+        "proxy": {"remoteurl": f"http://{source}"},
+        "http": {"addr": f"127.0.0.1:{plain}", "secret": "benchmark"},
+    }
+    (folder / "config.yml").write_text(json.dumps(config))
+    argv = ["docker-registry", "serve", str(folder / "config.yml")]
+    with _running("docker-registry, proxy", argv, content, plain, None) as served:
+        yield served
+
+
+@contextlib.contextmanager
+def homeport_mirror(content: Content, source: str) -> Iterator[Served]:
+    """`homeport mirror serve` of an upstream, with rules and the audit on."""
+    plain, folder = free_port(), content.folder / f"mirror-{free_port()}"
+    argv = _serve(folder, plain, None, content, source=source)
+    with _running("homeport", argv, content, plain, None) as served:
+        yield served
+
+
+def _serve(
+    folder: Path, plain: int, tls: int | None, content: Content, *, source: str = ""
+) -> list[str]:
+    """The command, with its configuration written."""
+    folder.mkdir()
+    lines = [
+        "[mirror]",
+        f'data = "{folder / "data"}"',
+        "[[mirror.listeners]]",
+        'name = "plain"',
+        f'address = "127.0.0.1:{plain}"',
+        'role = "registry"',
+    ]
+    if tls is not None:
+        lines += [
+            "[[mirror.listeners]]",
+            'name = "tls"',
+            f'address = "127.0.0.1:{tls}"',
+            'role = "registry"',
+            f'tls = {{ certificate = "{content.pair.certificate}", key = "{content.pair.key}" }}',
+        ]
+    if not source:
+        lines.append("[mirror.namespaces.local]")
+    lines += [
+        '[mirror.upstreams."docker.io"]',
+        f'urls = ["http://{source or "127.0.0.1:9"}"]',
+        'tag_ttl = "1h"',
+        "[[mirror.rules]]",
+        'name = "nobody"',
+        "allow = false",
+        'repositories = ["docker.io/secret/**"]',
+        "[[mirror.rules]]",
+        'name = "here"',
+        "allow = true",
+        'networks = ["127.0.0.0/8"]',
+    ]
+    (folder / "homeport.toml").write_text("\n".join(lines) + "\n")
+    command = [sys.executable, "-m", "homeport", "mirror", "serve"]
+    return [*command, "--config", str(folder / "homeport.toml")]
+
+
+@contextlib.contextmanager
 def own(label: str, command: str, content: Content, *, fill: bool) -> Iterator[Served]:
     """A command with {plain}, {tls} (ports), {certificate}, {key} and {folder} in it; `fill` pushes
     the content to `local/bench`. Without {tls} there is no TLS."""
@@ -143,9 +255,15 @@ def own(label: str, command: str, content: Content, *, fill: bool) -> Iterator[S
 
 @contextlib.contextmanager
 def _running(
-    label: str, argv: list[str], content: Content, plain: int, tls: int | None
+    label: str,
+    argv: list[str],
+    content: Content,
+    plain: int,
+    tls: int | None,
 ) -> Iterator[Served]:
-    process = subprocess.Popen([*on_cpu(0), *argv], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*on_cpu(0), *argv], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         _await_port(plain, process)
         yield Served(
@@ -170,8 +288,8 @@ def _await_port(port: int, process: "subprocess.Popen[bytes]") -> None:
     raise AssertionError("the server does not listen")
 
 
-def push(address: str, content: Content) -> None:
-    """The blob, then the manifest as tag 1 (end-4a, end-6, end-7a)."""
+def push(address: str, content: Content, *, tags: int = 1) -> None:
+    """The blob, then the manifest as tags 1, 2, … (end-4a, end-6, end-7a)."""
     client = http.client.HTTPConnection(address, timeout=60)
     client.request("POST", f"/v2/{REPOSITORY}/blobs/uploads/", headers={"Content-Length": "0"})
     answer = client.getresponse()
@@ -182,9 +300,11 @@ def push(address: str, content: Content) -> None:
     answer = client.getresponse()
     assert answer.status == 201, answer.read()
     answer.read()
-    path = f"/v2/{REPOSITORY}/manifests/1"
     kind = {"Content-Type": MANIFEST_TYPE}
-    client.request("PUT", path, content.manifest.read_bytes(), kind)
-    answer = client.getresponse()
-    assert answer.status == 201, answer.read()
+    for tag in range(1, tags + 1):
+        path = f"/v2/{REPOSITORY}/manifests/{tag}"
+        client.request("PUT", path, content.manifest.read_bytes(), kind)
+        answer = client.getresponse()
+        assert answer.status == 201, answer.read()
+        answer.read()
     client.close()
