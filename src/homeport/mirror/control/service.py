@@ -9,6 +9,7 @@ import msgspec
 from homeport.mirror.control.canary import Canaries
 from homeport.mirror.control.catalog import catalog
 from homeport.mirror.control.explanation import Question, Resolve, explain
+from homeport.mirror.control.introduction import introduction
 from homeport.mirror.control.metrics import CONTENT_TYPE, Metrics
 from homeport.mirror.control.recent import Recent
 from homeport.mirror.errors import RegistryError
@@ -92,8 +93,9 @@ class ControlService:
 
     async def control(self, request: Request, endpoint: ControlEndpoint, policy: Policy) -> Reply:
         word, _, rest = endpoint.path.strip("/").partition("/")
-        if word == "canary" and rest:
-            return self._canary_seen(request, rest, policy)
+        for_anybody = self._for_anybody(request, word, rest, policy)
+        if for_anybody is not None:
+            return for_anybody
         _decide(request, policy)
         if request.method == "POST":
             task = self._tasks.get(word)
@@ -111,6 +113,15 @@ class ControlService:
                 return _json(await self._explain(request.query))
             case _:
                 raise _unknown(endpoint.path)
+
+    def _for_anybody(self, request: Request, word: str, rest: str, policy: Policy) -> Reply | None:
+        """What needs no administrator: canaries, and both doors for a machine that enrolls."""
+        if word == "canary" and rest:
+            return self._canary_seen(request, rest, policy)
+        if word == "about" and not rest and request.method in ("GET", "HEAD"):
+            request.decision = Allow(rule="about")
+            return _json(introduction(self._config().listeners, request, self._version))
+        return None
 
     def _canary_seen(self, request: Request, nonce: str, policy: Policy) -> Reply:
         """For who proved who they are, for administrators, and for the address that pulled it: the
