@@ -113,8 +113,13 @@ class Mirror:
 
     def homeport(self, *args: str) -> "subprocess.CompletedProcess[str]":
         """`homeport mirror ARGS --config …` beside the running server."""
+        return self.homeport_bare(*args, "--config", str(self.config))
+
+    def homeport_bare(self, *args: str) -> "subprocess.CompletedProcess[str]":
+        """`homeport mirror ARGS` in the mirror's folder."""
         return subprocess.run(
-            [sys.executable, "-m", "homeport", "mirror", *args, "--config", str(self.config)],
+            [sys.executable, "-m", "homeport", "mirror", *args],
+            cwd=self.folder,
             env=self.env,
             capture_output=True,
             text=True,

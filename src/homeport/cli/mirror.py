@@ -11,7 +11,23 @@ if TYPE_CHECKING:
 
     from homeport.mirror.model.config import MirrorConfig
 
-MIRROR_COMMANDS = ("serve", "check", "user", "robot", "audit")
+MIRROR_COMMANDS = (
+    "serve",
+    "check",
+    "user",
+    "robot",
+    "audit",
+    "status",
+    "usage",
+    "explain",
+    "gc",
+    "verify",
+    "purge",
+    "backup",
+    "restore",
+    "ca",
+    "render",
+)
 """`NAME` is the module `homeport.cli.mirror_NAME`, with an `add_command(commands)`."""
 
 GROUP = "mirror"
@@ -20,6 +36,8 @@ EXAMPLES = """\
   homeport mirror check                     is the configuration valid?
   homeport mirror serve                     serve it
   homeport mirror user add ann              a user with a password
+  homeport mirror status                    how is it?
+  homeport mirror explain quay.io/o/i:1     why did this pull fail?
 """
 
 
@@ -59,6 +77,27 @@ def config_loader(args: argparse.Namespace, *, files: bool = True) -> "Callable[
     data = None if args.data is None else str(Path(args.data).absolute())
     overrides = {"listen": getattr(args, "listen", None), "data": data}
     return lambda: load_config(path, os.environ, overrides, files=files)
+
+
+def data_folder(args: argparse.Namespace) -> str:
+    """Where the mirror is: an invalid configuration, which the running one refused, must not keep
+    its operator from asking it. Raises `UsageError` where the folder cannot be told."""
+    import os
+    from pathlib import Path
+
+    from homeport.errors import UsageError
+    from homeport.mirror.config.load import find_config, read_data
+
+    try:
+        return config_loader(args, files=False)().data
+    except UsageError:
+        if args.data is not None:
+            return str(Path(args.data).absolute())
+        path = find_config(None if args.config is None else Path(args.config), os.environ)
+        data = None if path is None else read_data(path)
+        if data is None:
+            raise
+        return data
 
 
 def require(*modules: str) -> None:

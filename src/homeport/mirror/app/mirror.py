@@ -13,15 +13,19 @@ from typing import Any
 import msgspec
 
 from homeport import __version__
-from homeport.errors import MissingError
+from homeport.errors import MissingError, UsageError
+from homeport.mirror.app.upkeep import purge_image, repository_of, verify, with_control
 from homeport.mirror.app.upstreams import Upstreams
 from homeport.mirror.audit.writer import open_audit
 from homeport.mirror.auth.authenticator import RegistryAuthenticator, make_authenticator
 from homeport.mirror.bandwidth.shaper import BucketShaper
+from homeport.mirror.control.image_name import parse_image
+from homeport.mirror.control.jobs import Work
 from homeport.mirror.control.service import ControlService
+from homeport.mirror.errors import RegistryError
 from homeport.mirror.flow import Flow
 from homeport.mirror.http.server import Server
-from homeport.mirror.model.config import ListenerConfig, MirrorConfig, Role
+from homeport.mirror.model.config import MirrorConfig, Role
 from homeport.mirror.names.resolver import Resolver, make_resolver
 from homeport.mirror.policy.rules import RulePolicy, make_policy
 from homeport.mirror.pull.blobs import Blobs as BlobReader
@@ -33,14 +37,13 @@ from homeport.mirror.store.api import Metadata, StoreError
 from homeport.mirror.store.files import FileBlobs, open_blobs
 from homeport.mirror.store.sqlite.metadata import open_metadata
 from homeport.mirror.store.sweep import Sweep
+from homeport.oci.error_code import ErrorCode
 
 log = logging.getLogger("homeport.mirror")
 
-CONTROL = "control"
-"""The listener on a Unix socket in the data folder, by which the commands reach the server: who may
-open the socket owns the data."""
+FIXED = ("data", "store", "audit")
+"""Settings that a reload does not change."""
 
-SOCKET = "control.sock"
 _HOUSEKEEPING = 60.0
 
 
@@ -51,7 +54,9 @@ class Mirror:
         self.config = config
         self._stack = AsyncExitStack()
         self._draining = False
-        self._resolve: Resolver = make_resolver(_with_control(config))
+        self.waits_for_restart: tuple[str, ...] = ()
+        self.last_reload: Mapping[str, Any] | None = None
+        self._resolve: Resolver = make_resolver(with_control(config))
         self._policy: RulePolicy = make_policy(config)
 
     async def open(self) -> None:
@@ -64,7 +69,7 @@ class Mirror:
 
     async def _open(self) -> None:
         config, data = self.config, Path(self.config.data)
-        blobs, metadata = await self._stores(data)
+        blobs, metadata = self._blobs, self._metadata = await self._stores(data)
         self._upstreams = Upstreams(
             config.upstreams, env=os.environ, manifest_bytes=config.limits.manifest_bytes
         )
@@ -121,7 +126,9 @@ class Mirror:
             upstreams=lambda: self._upstreams.by_name,
             facts=self._facts,
             ready=self._unready,
-            tasks={"collect": self._collect},
+            tasks={"collect": self._collect, "purge": self._purge},
+            jobs={"verify": self._verify},
+            about=self._about,
             version=__version__,
         )
         self.flow = Flow(
@@ -143,6 +150,7 @@ class Mirror:
             audit=self._audit,
             watch=self._watch,
         )
+        self._stack.push_async_callback(self._control.close)
         self._begin("sweep", self._sweep.run)
         self._begin("housekeeping", self._housekeeping)
         await self._listen()
@@ -177,7 +185,7 @@ class Mirror:
         self._stack.push_async_callback(self._close_server, server)
         self.server = server
         try:
-            await server.start(_with_control(config).listeners)
+            await server.start(with_control(config).listeners)
         except (OSError, ValueError) as error:
             raise MissingError.of(f"cannot listen: {error}") from None
         for name, addresses in server.addresses.items():
@@ -188,28 +196,49 @@ class Mirror:
 
     async def reload(self, config: MirrorConfig) -> None:
         """New settings for new requests; transfers under way go on. What names the data folder or
-        the stores' bounds needs a restart, which the log says. Raises, and has changed nothing."""
-        resolve, policy = make_resolver(_with_control(config)), make_policy(config)
-        await self.server.reload(
-            _with_control(config).listeners,
-            limits=config.limits,
-            trusted_proxies=config.trusted_proxies,
+        the stores' bounds needs a restart, which the log and `status` say. Raises, and has changed
+        nothing then: all that may fail comes before `switch`, which cannot."""
+        waiting = tuple(key for key in FIXED if getattr(config, key) != getattr(self.config, key))
+        config = msgspec.structs.replace(
+            config, **{key: getattr(self.config, key) for key in waiting}
         )
-        self._upstreams.replace(config.upstreams)
-        await self._authenticator.reload(config.auth, listeners=config.listeners, resolve=resolve)
-        self._shaper.replace(config)
-        self._writer.replace(namespaces=config.namespaces, limits=config.limits)
-        for key in ("data", "store", "audit"):
-            if getattr(config, key) != getattr(self.config, key):
-                log.warning("a new `%s` is used after a restart", key)
-        self._resolve, self._policy, self.config = resolve, policy, config
-        self._manifests.reconfigured()
-        self.flow.replace(
-            roles=_roles(config),
-            resolve=resolve,
-            authenticator=self._authenticator,
-            policy=policy,
+        wired = with_control(config)
+        resolve, policy = make_resolver(wired), make_policy(config)
+        BucketShaper(config)  # raises what `replace` would
+        login = await asyncio.to_thread(
+            self._authenticator.prepare, config.auth, resolve=resolve, listeners=config.listeners
         )
+        upstreams = self._upstreams.make(config.upstreams)
+
+        def switch() -> None:
+            # Connections of a listener that is gone live on, and are asked for its role.
+            roles = {**_roles(self.config), **_roles(config)}
+            self._upstreams.replace(config.upstreams, upstreams)
+            login()
+            self._shaper.replace(config)
+            self._writer.replace(namespaces=config.namespaces, limits=config.limits)
+            self._fills.policy = FillPolicy(largest=config.limits.blob_bytes)
+            self._resolve, self._policy, self.config = resolve, policy, config
+            self._manifests.reconfigured()
+            self.flow.replace(
+                roles=roles, resolve=resolve, authenticator=self._authenticator, policy=policy
+            )
+
+        try:
+            await self.server.reload(
+                wired.listeners,
+                limits=config.limits,
+                trusted_proxies=config.trusted_proxies,
+                switch=switch,
+            )
+        except BaseException:
+            if self.config is not config:
+                for upstream in upstreams.values():
+                    await upstream.close()
+            raise
+        self.waits_for_restart = waiting
+        for key in waiting:
+            log.warning("a new `%s` is used after a restart", key)
 
     async def close(self) -> None:
         """Stop accepting, let transfers end within `drain_timeout`, close everything in order."""
@@ -245,18 +274,38 @@ class Mirror:
     async def _collect(self, _query: Mapping[str, str]) -> Any:
         return msgspec.to_builtins(await self._sweep.collect())
 
+    async def _purge(self, query: Mapping[str, str]) -> Any:
+        try:
+            image = parse_image(query.get("image", ""))
+        except ValueError as error:
+            raise RegistryError(ErrorCode.NAME_INVALID, str(error)) from None
+        try:
+            home = repository_of(image, self.config, self._resolve)
+        except UsageError as error:
+            raise RegistryError(ErrorCode.NAME_UNKNOWN, str(error)) from None
+        return await purge_image(self._metadata, home, image.reference)
+
+    def _verify(self, query: Mapping[str, str]) -> Work:
+        repair = query.get("repair") == "1"
+        return lambda progress: verify(
+            self._blobs, self._metadata, repair=repair, progress=progress
+        )
+
+    def _about(self) -> Mapping[str, Any]:
+        """For `status`."""
+        return {
+            "listeners": {name: list(found) for name, found in self.server.addresses.items()},
+            "last_reload": self.last_reload,
+            "waits_for_restart": list(self.waits_for_restart),
+            "last_sweep": msgspec.to_builtins(self._sweep.last),
+            "read_only": self.config.read_only,
+        }
+
 
 async def _cancel(task: "asyncio.Task[Any]") -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
-def _with_control(config: MirrorConfig) -> MirrorConfig:
-    control = ListenerConfig(
-        name=CONTROL, address=f"unix:{Path(config.data, SOCKET)}", role=Role.REGISTRY
-    )
-    return msgspec.structs.replace(config, listeners=(*config.listeners, control))
-
-
 def _roles(config: MirrorConfig) -> dict[str, Role]:
-    return {entry.name: entry.role for entry in _with_control(config).listeners}
+    return {entry.name: entry.role for entry in with_control(config).listeners}

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import time
 from collections.abc import Callable
 
 import uvloop
@@ -58,9 +59,16 @@ async def _reload(mirror: Mirror, again: asyncio.Event, read: Callable[[], Mirro
         try:
             await mirror.reload(await asyncio.to_thread(read))
         except HomeportError as error:
-            for problem in error.problems:
-                log.error("reload refused, nothing changed: %s", problem)
+            problems = [str(problem) for problem in error.problems]
         except (OSError, ValueError) as error:
-            log.error("reload refused, nothing changed: %s", error)
+            problems = [str(error)]
+        except Exception as error:
+            log.exception("the reload failed")
+            problems = [f"a defect of homeport: {type(error).__name__}"]
         else:
+            problems = []
+        for problem in problems:
+            log.error("reload refused, nothing changed: %s", problem)
+        if not problems:
             log.info("reloaded")
+        mirror.last_reload = {"time": time.time(), "ok": not problems, "problems": problems[:100]}

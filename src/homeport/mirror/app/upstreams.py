@@ -27,7 +27,7 @@ class Upstreams:
         self._configs: dict[str, UpstreamConfig] = {}
         self._made: dict[str, Upstream] = {}
         self._retired: list[Upstream] = []
-        self.replace(configs)
+        self.replace(configs, self.make(configs))
 
     @property
     def by_name(self) -> Mapping[str, Upstream]:
@@ -45,15 +45,18 @@ class Upstreams:
             raise RegistryError(ErrorCode.DENIED, f"{name} is no upstream of this mirror any more")
         return found
 
-    def replace(self, configs: Mapping[str, UpstreamConfig]) -> None:
-        """Only those whose settings differ are made anew. Changes nothing where one cannot be."""
-        fresh = {
+    def make(self, configs: Mapping[str, UpstreamConfig]) -> dict[str, Upstream]:
+        """Those whose settings differ from what is in force. Raises as the constructor."""
+        return {
             name: make_upstream(
                 config, clock=self._clock, env=self._env, manifest_bytes=self._manifest_bytes
             )
             for name, config in configs.items()
             if self._configs.get(name) != config
         }
+
+    def replace(self, configs: Mapping[str, UpstreamConfig], fresh: Mapping[str, Upstream]) -> None:
+        """Use these from now on; `fresh` comes from `make`. Cannot fail."""
         for name, upstream in list(self._made.items()):
             if name in fresh or name not in configs:
                 self._retired.append(upstream)

@@ -75,7 +75,7 @@ class RegistryAuthenticator:
         self._keys = Watched(data / ring.FILE, ring.read_keys, absent=self._keyring.keys)
         self._robots = Watched(data / FOLDER, read_robots, absent=_NO_ROBOTS)
         self._config: AuthConfig | None = None
-        self._apply(config, resolve, listeners, None)
+        self.prepare(config, resolve=resolve, listeners=listeners)()
 
     @property
     def enabled(self) -> bool:
@@ -117,11 +117,13 @@ class RegistryAuthenticator:
         """Take up new settings; raises as `make_authenticator`, and nothing has changed then. Keys
         of issuers, throttles and, where the ways to prove oneself are the same, what was proven
         are kept."""
-        old = self._logins
-        listeners = self._listeners if listeners is None else listeners
-        self._apply(config, resolve or self._resolve, listeners, old)
-        # Who is logging in right now gets an answer, from what held when they asked.
-        self._later(old.drain())
+        commit = await asyncio.to_thread(
+            self.prepare,
+            config,
+            resolve=resolve or self._resolve,
+            listeners=self._listeners if listeners is None else listeners,
+        )
+        commit()
 
     async def close(self) -> None:
         for task in tuple(self._background):
@@ -130,18 +132,15 @@ class RegistryAuthenticator:
         await self._logins.issuers.close()
         await self._logins.close()
 
-    def _apply(
-        self,
-        config: AuthConfig,
-        resolve: Resolve,
-        listeners: Sequence[ListenerConfig],
-        old: Logins | None,
-    ) -> None:
-        """Build everything that may fail first, then switch."""
+    def prepare(
+        self, config: AuthConfig, *, resolve: Resolve, listeners: Sequence[ListenerConfig]
+    ) -> Callable[[], None]:
+        """Everything that may fail; what is returned cannot, and switches (on the event loop, but
+        for the first time). Raises as `make_authenticator`. Blocking (files)."""
+        old = None if self._config is None else self._logins
         problems = auth_problems(config)
         if problems:
             raise UsageError(problems)
-        before = self._config
         users = None
         if config.htpasswd is not None:
             path = Path(config.htpasswd)
@@ -149,6 +148,7 @@ class RegistryAuthenticator:
                 raise UsageError.of(f"htpasswd: {path} does not exist", code="htpasswd")
             users = Watched(path, read_htpasswd, absent=NO_USERS)
         directory = None if config.ldap is None else Directory(config.ldap)
+        before = self._config
         same_rate = before and before.attempts_per_minute == config.attempts_per_minute
         throttle = (
             old.throttle if old is not None and same_rate else Throttle(config.attempts_per_minute)
@@ -160,7 +160,26 @@ class RegistryAuthenticator:
             clock=self._clock,
             keep=None if old is None else old.issuers,
         )
-        self._users = users
+
+        def commit() -> None:
+            self._users = users
+            self._apply(config, resolve, listeners, (issuers, directory, throttle))
+            if before is None or _proofs(before) != _proofs(config):
+                self._cache.forget_all()
+            if old is not None:
+                # Who is logging in right now gets an answer, from what held when they asked.
+                self._later(old.drain())
+
+        return commit
+
+    def _apply(
+        self,
+        config: AuthConfig,
+        resolve: Resolve,
+        listeners: Sequence[ListenerConfig],
+        made: tuple[Issuers, Directory | None, Throttle],
+    ) -> None:
+        issuers, directory, throttle = made
         self._config = self._settings = config
         self._resolve, self._listeners = resolve, tuple(listeners)
         self._external = {
@@ -191,8 +210,6 @@ class RegistryAuthenticator:
             clock=self._clock,
             lifetime=config.token_lifetime,
         )
-        if before is None or _proofs(before) != _proofs(config):
-            self._cache.forget_all()
 
     def _current_users(self) -> Users:
         return NO_USERS if self._users is None else self._users.value

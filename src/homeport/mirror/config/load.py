@@ -1,6 +1,7 @@
 """Find the file, read it, check it, and hand it on as one value."""
 
 import os
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,16 @@ def load_config(
     if reading.problems:
         raise UsageError(sorted(reading.problems, key=lambda problem: _order(problem.span)))
     return config
+
+
+def read_data(file: Path) -> str | None:
+    """`mirror.data` of a file that need not be valid otherwise, None where it does not say."""
+    try:
+        table = tomllib.loads(file.read_text("utf-8")).get(TABLE)
+    except (OSError, ValueError):
+        return None
+    data = table.get("data") if isinstance(table, Mapping) else None
+    return str(file.absolute().parent / data) if isinstance(data, str) and data else None
 
 
 def _order(span: Any) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from homeport.mirror.control.canary import Canaries
 from homeport.mirror.control.catalog import catalog
 from homeport.mirror.control.explanation import Question, Resolve, explain
 from homeport.mirror.control.introduction import introduction
+from homeport.mirror.control.jobs import Jobs, Work
 from homeport.mirror.control.metrics import CONTENT_TYPE, Metrics
 from homeport.mirror.control.recent import Recent
 from homeport.mirror.errors import RegistryError
@@ -21,7 +22,7 @@ from homeport.mirror.model.names import Repository, Target
 from homeport.mirror.model.principal import Access, Action, Allow, Deny
 from homeport.mirror.policy.api import Policy
 from homeport.mirror.policy.rules import RulePolicy
-from homeport.mirror.store.api import Blobs, Metadata
+from homeport.mirror.store.api import Blobs, Metadata, StoreError
 from homeport.mirror.upstream.api import Upstream
 from homeport.oci.error_code import ErrorCode
 from homeport.oci.media_type import JSON
@@ -29,10 +30,14 @@ from homeport.oci.media_type import JSON
 Task = Callable[[Mapping[str, str]], Awaitable[Any]]
 """An act of administration by POST: parameters → plain data."""
 
+JobOf = Callable[[Mapping[str, str]], Work]
+"""A long one: parameters → what is to be done, while `GET job/NAME` tells how far it is."""
+
 
 class ControlService:
-    """`mirror/control/api.Control`. `tasks` are acts by name (`collect`, `purge`), `facts` numbers
-    for status and metrics that other parts know, `ready` the reason why it is not, or None."""
+    """`mirror/control/api.Control`. `tasks` are acts by name (`collect`, `purge`), `jobs` long ones
+    (`verify`), `facts` numbers for status and metrics that other parts know, `about` more for
+    status, `ready` the reason why it is not, or None."""
 
     def __init__(
         self,
@@ -46,6 +51,8 @@ class ControlService:
         facts: Callable[[], Mapping[str, float]],
         ready: Callable[[], str | None],
         tasks: Mapping[str, Task],
+        jobs: Mapping[str, JobOf] = {},
+        about: Callable[[], Mapping[str, Any]] = dict,
         version: str,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -58,10 +65,13 @@ class ControlService:
         self._facts = facts
         self._ready = ready
         self._tasks = tasks
+        self._job_of = jobs
+        self._about = about
         self._version = version
         self._clock = clock
         self._began = clock()
         self.recent = Recent()
+        self.jobs = Jobs(clock)
         self.canaries = Canaries(clock)
         self.metrics = Metrics(
             states=lambda: [upstream.state() for upstream in upstreams().values()], gauges=facts
@@ -98,21 +108,38 @@ class ControlService:
             return for_anybody
         _decide(request, policy)
         if request.method == "POST":
-            task = self._tasks.get(word)
-            if task is None or rest:
-                raise _unknown(endpoint.path)
-            return _json(await task(request.query))
+            return await self._act(word, rest, request.query)
         if request.method not in ("GET", "HEAD"):
             raise RegistryError(ErrorCode.UNSUPPORTED, f"no {request.method} here")
+        return _json(await self._look(word, rest, request.query))
+
+    async def _look(self, word: str, rest: str, query: Mapping[str, str]) -> Any:
         match word:
+            case "job" if (job := self.jobs.of(rest)) is not None:
+                return job
             case "status":
-                return _json(await self._status())
+                return await self._status()
             case "usage":
-                return _json(await self._usage())
+                return await self._usage()
             case "explain":
-                return _json(await self._explain(request.query))
+                return await self._explain(query)
             case _:
-                raise _unknown(endpoint.path)
+                raise _unknown(f"{word}/{rest}" if rest else word)
+
+    async def _act(self, word: str, rest: str, query: Mapping[str, str]) -> Reply:
+        if not rest and word in self._job_of:
+            return _json(self.jobs.start(word, self._job_of[word](query)), status=202)
+        task = self._tasks.get(word)
+        if task is None or rest:
+            raise _unknown(f"{word}/{rest}" if rest else word)
+        try:
+            return _json(await task(query))
+        except StoreError as error:
+            # Administrators may read what is for the log elsewhere.
+            raise RegistryError(ErrorCode.UNAVAILABLE, str(error), status=503) from error
+
+    async def close(self) -> None:
+        await self.jobs.close()
 
     def _for_anybody(self, request: Request, word: str, rest: str, policy: Policy) -> Reply | None:
         """What needs no administrator: canaries, and both doors for a machine that enrolls."""
@@ -141,6 +168,7 @@ class ControlService:
             "ready": self._ready() or "yes",
             "store": msgspec.to_builtins(usage),
             "numbers": dict(self._facts()),
+            **self._about(),
             "upstreams": [
                 msgspec.to_builtins(upstream.state()) for upstream in self._upstreams().values()
             ],
@@ -156,30 +184,41 @@ class ControlService:
             }
             for name, namespace in config.namespaces.items()
         }
+        upstreams = {}
+        for name, upstream in self._upstreams().items():
+            quota = upstream.state().quota
+            upstreams[name] = {
+                "bytes": await self._metadata.size_of(name, ""),
+                "rate_limit": None if quota is None else msgspec.to_builtins(quota),
+            }
         return {
             "store": msgspec.to_builtins(usage) | {"quota": config.store.quota},
             "namespaces": namespaces,
+            "upstreams": upstreams,
         }
 
     async def _explain(self, query: Mapping[str, str]) -> dict[str, Any]:
         named = {name: text for name, text in query.items() if name in Question.__struct_fields__}
-        if not named.get("name"):
-            raise RegistryError(ErrorCode.NAME_INVALID, "name is missing")
+        if not named.get("image") and not named.get("name"):
+            raise RegistryError(ErrorCode.NAME_INVALID, "image is missing")
         groups = tuple(filter(None, named.pop("groups", "").split(",")))
         question = msgspec.convert({**named, "groups": groups}, Question)
         config = self._config()
         if question.listener and question.listener not in {x.name for x in config.listeners}:
             raise RegistryError(ErrorCode.NAME_UNKNOWN, "no such listener")
-        return await explain(
-            question,
-            config=config,
-            resolve=self._resolve(),
-            policy=self._policy(),
-            metadata=self._metadata,
-            states={name: upstream.state() for name, upstream in self._upstreams().items()},
-            recent=self.recent,
-            now=self._clock(),
-        )
+        try:
+            return await explain(
+                question,
+                config=config,
+                resolve=self._resolve(),
+                policy=self._policy(),
+                metadata=self._metadata,
+                states={name: upstream.state() for name, upstream in self._upstreams().items()},
+                recent=self.recent,
+                now=self._clock(),
+            )
+        except ValueError as error:
+            raise RegistryError(ErrorCode.NAME_INVALID, str(error)) from None
 
 
 def _decide(request: Request, policy: Policy) -> None:

@@ -103,10 +103,11 @@ class Server:
         *,
         limits: LimitsConfig | None = None,
         trusted_proxies: Iterable[str] | None = None,
+        switch: Callable[[], None] = lambda: None,
     ) -> None:
         """Serve these listeners from now on, certificates read anew. Connections that are there
-        live on, also those of a listener that is gone. Raises as `start`, and has changed nothing
-        then."""
+        live on, also those of a listener that is gone. `switch` is called when nothing can fail any
+        more, before anybody is accepted. Raises as `start`, and has changed nothing then."""
         proxies = None if trusted_proxies is None else TrustedProxies(trusted_proxies)
         views = {config.name: listening(config) for config in listeners}
         contexts = {
@@ -114,12 +115,15 @@ class Server:
             for config in listeners
         }
         doors, fresh = self._open(listeners)
-        stopped = [door for name, door in self._doors.items() if doors.get(name) is not door]
+        # By identity: a listener may have a new name at its old address.
+        kept = {id(door) for door in doors.values()}
+        stopped = [door for door in self._doors.values() if id(door) not in kept]
         if proxies is not None:
             self._shared.proxies = proxies
         if limits is not None:
             self._shared.limits = limits
         self._doors = doors
+        switch()
         for config in listeners:
             door = doors[config.name]
             door.config = config

@@ -31,6 +31,8 @@ LEASE = 600.0
 CHUNK = 1024**2
 _NEW = ".new"
 
+Seen = Callable[[int], None]
+
 
 class BackupReport(Struct, frozen=True, kw_only=True):
     """Blobs that the copy names, those of them that were copied this time and their bytes;
@@ -43,9 +45,12 @@ class BackupReport(Struct, frozen=True, kw_only=True):
     missing: tuple[Digest, ...] = ()
 
 
-async def back_up(data: Path, into: Path, *, clock: Callable[[], float]) -> BackupReport:
+async def back_up(
+    data: Path, into: Path, *, clock: Callable[[], float], seen: Seen | None = None
+) -> BackupReport:
     """Copy the mirror in `data` into a new or earlier backup folder. From any process, while the
-    mirror serves. Raises StoreError and NoSpaceError."""
+    mirror serves; `seen` is told in a thread how many blobs are done. Raises StoreError and
+    NoSpaceError."""
     if not await asyncio.to_thread((data / METADATA).is_file):
         raise StoreError(f"there is no mirror in {data}")
     if await asyncio.to_thread(_is_inside, into, data):
@@ -66,7 +71,7 @@ async def back_up(data: Path, into: Path, *, clock: Callable[[], float]) -> Back
     await take()
     keeping = asyncio.create_task(keep())
     try:
-        return await asyncio.to_thread(_back_up, data, into)
+        return await asyncio.to_thread(_back_up, data, into, seen)
     finally:
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
@@ -74,13 +79,13 @@ async def back_up(data: Path, into: Path, *, clock: Callable[[], float]) -> Back
         await metadata.close()
 
 
-async def restore(backup: Path, data: Path) -> BackupReport:
+async def restore(backup: Path, data: Path, *, seen: Seen | None = None) -> BackupReport:
     """Copy a backup into a data folder that is new or empty, verifying every digest; the database
     comes last, so that a restore that was cut off can be begun again."""
-    return await asyncio.to_thread(_restore, backup, data)
+    return await asyncio.to_thread(_restore, backup, data, seen)
 
 
-def _back_up(data: Path, into: Path) -> BackupReport:
+def _back_up(data: Path, into: Path, seen: Seen | None) -> BackupReport:
     disk = Disk()
     with failing(f"backing up into {into}"):
         source, target = Folders(data), Folders(into)
@@ -89,7 +94,7 @@ def _back_up(data: Path, into: Path) -> BackupReport:
         try:
             new = into / f"{METADATA}{_NEW}"
             _copy_database(data / METADATA, new)
-            report = _copy_blobs(source, target, _named(new), disk)
+            report = _copy_blobs(source, target, _named(new), disk, seen)
             disk.rename(new, into / METADATA)
             disk.sync_folder(into)
             _remove_others(target, {digest for digest, _ in _named(into / METADATA)}, disk)
@@ -98,7 +103,7 @@ def _back_up(data: Path, into: Path) -> BackupReport:
     return report
 
 
-def _restore(backup: Path, data: Path) -> BackupReport:
+def _restore(backup: Path, data: Path, seen: Seen | None) -> BackupReport:
     disk = Disk()
     if not (backup / METADATA).is_file():
         raise StoreError(f"there is no backup in {backup}")
@@ -111,7 +116,7 @@ def _restore(backup: Path, data: Path) -> BackupReport:
         try:
             new = data / f"{METADATA}{_NEW}"
             _copy_database(backup / METADATA, new)
-            report = _copy_blobs(source, target, _named(new), disk)
+            report = _copy_blobs(source, target, _named(new), disk, seen)
             disk.rename(new, data / METADATA)
             disk.sync_folder(data)
         finally:
@@ -151,7 +156,11 @@ def _named(database: Path) -> Iterator[tuple[Digest, int]]:
 
 
 def _copy_blobs(
-    source: Folders, target: Folders, named: Iterator[tuple[Digest, int]], disk: Disk
+    source: Folders,
+    target: Folders,
+    named: Iterator[tuple[Digest, int]],
+    disk: Disk,
+    seen: Seen | None,
 ) -> BackupReport:
     count = copied = size = 0
     missing: list[Digest] = []
@@ -159,6 +168,8 @@ def _copy_blobs(
     for digest, expected in named:
         home = target.home(digest)
         count += 1
+        if seen is not None:
+            seen(count)
         if home.is_file() and home.stat().st_size == expected:
             continue
         disk.make_folder(home.parent)
