@@ -19,7 +19,7 @@ from homeport.enroll.engines.containers_conf import (
 )
 from homeport.enroll.engines.containers_use import find_hindrances, find_logins
 from homeport.enroll.engines.door import Door, file_state, find_doors, normalise
-from homeport.enroll.errors import ConflictError, EngineError, EnrollError
+from homeport.enroll.errors import BrokenFileError, ConflictError, EngineError, EnrollError
 from homeport.enroll.formats.toml_text import write_value
 from homeport.enroll.host import Host
 from homeport.enroll.model import (
@@ -205,11 +205,13 @@ def render(
     for door in doors:
         lines = ["", "[[registry]]", f"prefix = {write_value(door.registry)}"]
         shadowed = before.get(door.registry)
-        location = shadowed.location if shadowed else door.registry
+        blocked = mode is Mode.ONLY or _was_blocked(others, door.registry)
+        # A blocked location is never asked. One location must not be blocked here and free there.
+        location = shadowed.location if shadowed and not blocked else door.registry
         lines.append(f"location = {write_value(location)}")
-        if shadowed and shadowed.values.get("insecure"):
+        if shadowed and not blocked and shadowed.values.get("insecure"):
             lines.append("insecure = true")
-        if mode is Mode.ONLY or _was_blocked(others, door.registry):
+        if blocked:
             lines.append("blocked = true")
         mirrors = [{"location": door.location, **({"insecure": True} if door.plain else {})}]
         if shadowed and mode is Mode.PREFER:
@@ -319,7 +321,12 @@ def _plan_files(host: Host, layout: Layout, content: str) -> tuple[FileChange, .
     if before is not None and not before.content.startswith(MARK):
         hint = "move it away; this name is homeport's"
         raise ConflictError(f"{layout.ours} is not homeport's", hint=hint, place=layout.ours)
-    read(content, layout.ours)  # never leave a file that breaks every pull
+    try:
+        read(content, layout.ours)  # never leave a file that breaks every pull
+    except BrokenFileError as error:
+        words = f"tables of these registries cannot stand in one file: {error.message}"
+        hint = "two of them lead to one location, once with TLS and once without: mend them first"
+        raise ConflictError(words, hint=hint, place=layout.main) from None
     return _whole(host, layout.ours, before, content, "its registries are pulled by the mirror")
 
 
