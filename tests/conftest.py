@@ -19,6 +19,15 @@ def docker_address() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def networked_address() -> Iterator[str]:
+    """A private Docker engine with the same images that can make networks, but reaches none."""
+    from testbed.engines import networked_docker
+
+    with networked_docker() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
 def podman_address() -> Iterator[str]:
     """A private Podman service with the same images, as `CONTAINER_HOST` names it."""
     from testbed.engines import private_podman

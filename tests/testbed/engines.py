@@ -23,6 +23,8 @@ from testbed.images import provide
 
 _START = 90.0
 Command = Callable[[Path, Path], list[str]]
+_APART = ("unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
+"""In front of a command: a network namespace of its own."""
 
 
 def cache_folder() -> Path:
@@ -38,6 +40,14 @@ def cache_folder() -> Path:
 def private_docker() -> Iterator[str]:
     """The address of a Docker engine of the tests' own; without any network."""
     with _shared("docker", _dockerd) as address:
+        yield address
+
+
+@contextmanager
+def networked_docker() -> Iterator[str]:
+    """The address of a Docker engine of the tests' own that can make networks: in a network
+    namespace of its own, so that no bridge and no rule is the machine's. It cannot pull."""
+    with _shared("networked", _networked_dockerd) as address:
         yield address
 
 
@@ -65,6 +75,11 @@ def _dockerd(data: Path, run: Path) -> list[str]:
     ]
 
 
+def _networked_dockerd(data: Path, run: Path) -> list[str]:
+    pool = "--default-address-pool=base=10.213.0.0/16,size=26"
+    return [*_as_root(), *_APART, *_dockerd(data, run)[len(_as_root()) :], pool]
+
+
 def _podman(data: Path, run: Path) -> list[str]:
     config = run / "containers.conf"
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -84,8 +99,7 @@ events_logger = "file"
         *_as_root(),
         # Its compatible API gives containers a bridge whatever the configuration says; in a network
         # namespace of its own neither that nor its rules are the machine's.
-        "unshare",
-        "--net",
+        *_APART,
         "env",
         f"CONTAINERS_CONF={config}",
         "podman",
@@ -97,6 +111,13 @@ events_logger = "file"
         "--time=0",
         f"unix://{run / 'socket'}",
     ]
+
+
+def inside(address: str) -> list[str]:
+    """What stands before a command that is to run in an engine's network namespace."""
+    run = Path(address.removeprefix("unix://")).parent
+    pid = (run / "started.pid").read_text()
+    return [*_as_root(), "nsenter", f"--net=/proc/{pid}/ns/net"]
 
 
 def _as_root() -> list[str]:
@@ -199,6 +220,9 @@ def _empty(address: str) -> None:
     engine = connect(address)
     for container in engine.containers({}):
         engine.remove(container)
+    for network in engine.networks({}):
+        if network.startswith(("homeport-", "contract-")):
+            engine.remove_network(network)
     engine.close()
 
 

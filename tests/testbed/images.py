@@ -20,8 +20,17 @@ PATH = "PATH=/usr/local/bin:/usr/bin:/bin"
 ENTRY = b'#!/bin/sh\necho "entry: $*" | head -c 20; echo\nexec "$@"\n'
 
 
+SERVE = b"""#!/bin/sh
+mkdir -p /www; env | sort > /www/env; echo "$*" > /www/arguments; id -u > /www/user
+echo "service says hello ${SPOKEN-}"
+sleep "${DELAY:-0}"; touch /ready
+exec busybox httpd -f -p "${PORT:-80}" -h /www
+"""
+
+
 class TestImage(Struct, frozen=True, kw_only=True):
-    """A root folder, as paths of this machine by their path inside, and Dockerfile changes."""
+    """A root folder, as paths of this machine by their path inside, and Dockerfile changes; what
+    an import does not take is built on top by `dockerfile`."""
 
     __test__ = False
 
@@ -30,6 +39,7 @@ class TestImage(Struct, frozen=True, kw_only=True):
     applets: bool = True
     files: dict[str, bytes] = {}
     changes: tuple[str, ...] = ()
+    dockerfile: str = ""
 
 
 IMAGES = (
@@ -43,6 +53,19 @@ IMAGES = (
     TestImage(names=("entrypoint-closed:latest",), changes=('ENTRYPOINT ["/bin/echo", "closed"]',)),
     TestImage(names=("nonroot:latest",), programs=("git",), changes=("USER 1000:1000",)),
     TestImage(names=("no-shell:latest",), applets=False),
+    # Prints its variables on port 80 to whoever asks.
+    TestImage(
+        names=("web:latest", "registry.example.com:5000/group/web:1.0"),
+        files={"serve": SERVE},
+        changes=("EXPOSE 80", 'CMD ["/serve"]'),
+    ),
+    # Healthy once /ready is there; its port is of no interest.
+    TestImage(
+        names=("healthy:latest",),
+        files={"serve": SERVE},
+        changes=("EXPOSE 8080", 'CMD ["/serve"]'),
+        dockerfile="HEALTHCHECK CMD test -e /ready",
+    ),
 )
 
 
@@ -60,9 +83,26 @@ def provide(engine: DockerEngine, client: Client) -> None:
         )
         failures = [line["error"] for line in reply.lines() if "error" in line]
         assert not failures, failures
+        if image.dockerfile:
+            _build(client, image)
         for alias in image.names[1:]:
             _tag(client, image.names[0], alias)
     _tag(client, IMAGES[0].names[0], recipe)
+
+
+def _build(client: Client, image: TestImage) -> None:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        content = f"FROM {image.names[0]}\n{image.dockerfile}\n".encode()
+        _add(archive, "Dockerfile", content)
+    # Podman forgets a HEALTHCHECK in OCI's format.
+    query = {
+        "t": image.names[0],
+        "outputformat": "application/vnd.docker.distribution.manifest.v2+json",
+    }
+    reply = client.call("POST", "/build", query, chunks=iter((out.getvalue(),)))
+    failures = [line["error"] for line in reply.lines() if "error" in line]
+    assert not failures, failures
 
 
 def _tag(client: Client, reference: str, alias: str) -> None:

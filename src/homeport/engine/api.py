@@ -13,7 +13,9 @@ class ContainerSpec(Struct, frozen=True, kw_only=True):
 
     `entrypoint` `()` clears the image's entrypoint. `labels` mark what homeport made.
     `devices` and `volumes` (`host:inside[:ro]`) are as `docker run` takes them; like `privileged`
-    they come from the user's own settings, never from a repository.
+    they come from the user's own settings, never from a repository. `network` is the name of one
+    that was created, None the engine's default; `aliases` are the container's further names in it.
+    `hosts` are addresses by name, for `/etc/hosts`.
     """
 
     image: str
@@ -29,6 +31,9 @@ class ContainerSpec(Struct, frozen=True, kw_only=True):
     privileged: bool = False
     devices: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
+    network: str | None = None
+    aliases: tuple[str, ...] = ()
+    hosts: Mapping[str, str] = {}
 
 
 class EngineInfo(Struct, frozen=True, kw_only=True):
@@ -41,7 +46,10 @@ class EngineInfo(Struct, frozen=True, kw_only=True):
 
 
 class ImageInfo(Struct, frozen=True, kw_only=True):
-    """An image that the engine holds; `platform` is `os/architecture`."""
+    """An image that the engine holds; `platform` is `os/architecture`.
+
+    `ports` are the exposed TCP ports, ascending.
+    """
 
     id: str
     entrypoint: tuple[str, ...]
@@ -49,6 +57,31 @@ class ImageInfo(Struct, frozen=True, kw_only=True):
     user: str
     env: Mapping[str, str]
     platform: str = ""
+    ports: tuple[int, ...] = ()
+
+
+class ContainerState(Struct, frozen=True, kw_only=True):
+    """A container as it is now. `address` is its own in its (first) network and `gateway` the
+    engine's there, both empty while it does not run; `exit_code` is of a container that ended.
+    `health` is the program of its image's HEALTHCHECK with its arguments, empty without one."""
+
+    running: bool
+    exit_code: int = 0
+    address: str = ""
+    gateway: str = ""
+    health: tuple[str, ...] = ()
+
+
+class Login(Struct, frozen=True, kw_only=True):
+    """What a registry is told: a name with its password, or an identity token. Never shown."""
+
+    server: str
+    username: str = ""
+    password: str = ""
+    identity_token: str = ""
+
+    def __repr__(self) -> str:
+        return f"Login(server={self.server!r}, …)"
 
 
 class PathInfo(Struct, frozen=True, kw_only=True):
@@ -84,7 +117,11 @@ class Engine(Protocol):
         ...
 
     def pull(
-        self, reference: str, platform: str | None, progress: Callable[[str], None]
+        self,
+        reference: str,
+        platform: str | None,
+        progress: Callable[[str], None],
+        login: Login | None = None,
     ) -> None: ...
     def create(self, spec: ContainerSpec) -> str:
         """Create a container, not started; its id."""
@@ -98,6 +135,25 @@ class Engine(Protocol):
 
     def execute(self, container: str, command: Sequence[str], user: str) -> None:
         """Start a further command in a running container, detached, as `user`."""
+        ...
+
+    def check(self, container: str, command: Sequence[str], timeout: float) -> int:
+        """Run a further command in a running container to its end; its exit code. Its output is
+        dropped, and its input is empty. `EngineError` if it takes longer than `timeout` seconds."""
+        ...
+
+    def state(self, container: str) -> ContainerState: ...
+    def logs(
+        self,
+        container: str,
+        output: Callable[[bytes], None],
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        timestamps: bool = False,
+    ) -> None:
+        """Deliver what a container printed, its last `tail` lines or all; `follow` goes on until it
+        ends."""
         ...
 
     def kill(self, container: str, signal: str) -> None:
@@ -122,6 +178,18 @@ class Engine(Protocol):
 
     def containers(self, labels: Mapping[str, str]) -> Sequence[str]:
         """Ids of all containers, running or not, with these labels."""
+        ...
+
+    def create_network(self, name: str, labels: Mapping[str, str]) -> None:
+        """Create a network of this machine's, whose containers find each other by alias."""
+        ...
+
+    def remove_network(self, name: str) -> None:
+        """Remove a network that no container is in; absent is fine."""
+        ...
+
+    def networks(self, labels: Mapping[str, str]) -> Sequence[str]:
+        """Names of all networks with these labels."""
         ...
 
     def close(self) -> None:

@@ -8,9 +8,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from homeport.engine.address import Address, parse_address
-from homeport.engine.api import ContainerSpec, EngineError, EngineInfo, ImageInfo, PathInfo
-from homeport.engine.http import Client, Reply
-from homeport.engine.stream import AttachedStream
+from homeport.engine.api import (
+    ContainerSpec,
+    ContainerState,
+    EngineError,
+    EngineInfo,
+    ImageInfo,
+    Login,
+    PathInfo,
+)
+from homeport.engine.http import TIMEOUT, Client, Reply
+from homeport.engine.stream import AttachedStream, read_frames
 
 OLDEST = (1, 41)
 NEWEST = (1, 47)
@@ -77,15 +85,25 @@ class DockerEngine:
             user=str(config.get("User") or ""),
             env={key: value for key, _, value in pairs},
             platform=f"{told.get('Os', '')}/{told.get('Architecture', '')}",
+            ports=_ports(_mapping(config.get("ExposedPorts"))),
         )
 
-    def pull(self, reference: str, platform: str | None, progress: Callable[[str], None]) -> None:
+    def pull(
+        self,
+        reference: str,
+        platform: str | None,
+        progress: Callable[[str], None],
+        login: Login | None = None,
+    ) -> None:
         name, tag = split_reference(reference)
         query = {"fromImage": name, "tag": tag}
         if platform:
             query["platform"] = platform
         seen: dict[str, str] = {}
-        reply = self._call("POST", "/images/create", query, timeout=_TRANSFER_TIMEOUT)
+        headers = {} if login is None else {"X-Registry-Auth": _registry_auth(login)}
+        reply = self._call(
+            "POST", "/images/create", query, headers=headers, timeout=_TRANSFER_TIMEOUT
+        )
         for line in reply.lines():
             detail = _mapping(line.get("errorDetail")).get("message") or line.get("error")
             if detail:
@@ -126,6 +144,68 @@ class DockerEngine:
         reply = self._call("POST", f"/containers/{container}/exec", content=content)
         identity = str(_mapping(reply.body()).get("Id", ""))
         self._call("POST", f"/exec/{identity}/start", content={"Detach": True}).close()
+
+    def check(self, container: str, command: Sequence[str], timeout: float) -> int:
+        content = {"Cmd": list(command), "AttachStdout": True, "AttachStderr": True}
+        reply = self._call("POST", f"/containers/{container}/exec", content=content)
+        identity = str(_mapping(reply.body()).get("Id", ""))
+        path, start = f"/exec/{identity}/start", {"Detach": False}
+        # Its output ends when it does.
+        cut = threading.Event()
+
+        def end() -> None:
+            cut.set()
+            reply.cut()
+
+        reply = self._call("POST", path, content=start, timeout=timeout)
+        timer = threading.Timer(timeout, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            for _ in reply.chunks():
+                pass
+        except EngineError:
+            if not cut.is_set():
+                raise
+        finally:
+            timer.cancel()
+        told = _mapping(self._call("GET", f"/exec/{identity}/json").body())
+        code = told.get("ExitCode")
+        # A command that prints nothing for so long is `cut` as well.
+        if cut.is_set() or told.get("Running") or not isinstance(code, int):
+            raise EngineError.of(f"{command[0]} did not end in time", code="engine-refused")
+        return code
+
+    def state(self, container: str) -> ContainerState:
+        told = _mapping(self._call("GET", f"/containers/{container}/json").body())
+        state = _mapping(told.get("State"))
+        networks = _mapping(_mapping(told.get("NetworkSettings")).get("Networks"))
+        network = _mapping(next(iter(networks.values()), None))
+        return ContainerState(
+            running=bool(state.get("Running")),
+            exit_code=int(state.get("ExitCode") or 0),
+            address=str(network.get("IPAddress") or ""),
+            gateway=str(network.get("Gateway") or ""),
+            # Of the container, because Podman does not tell it of an image.
+            health=_health(_mapping(_mapping(told.get("Config")).get("Healthcheck"))),
+        )
+
+    def logs(
+        self,
+        container: str,
+        output: Callable[[bytes], None],
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        timestamps: bool = False,
+    ) -> None:
+        query = {"stdout": "1", "stderr": "1", "tail": "all" if tail is None else str(tail)}
+        query |= {"follow": "1"} if follow else {}
+        query |= {"timestamps": "1"} if timestamps else {}
+        with self._call(
+            "GET", f"/containers/{container}/logs", query, timeout=None if follow else TIMEOUT
+        ) as reply:
+            read_frames(reply.chunks(), output)
 
     def kill(self, container: str, signal: str) -> None:
         path = f"/containers/{container}/kill"
@@ -175,6 +255,25 @@ class DockerEngine:
         found = self._call("GET", "/containers/json", {"all": "1", "filters": filters}).body()
         return tuple(str(entry["Id"]) for entry in found or ())
 
+    def create_network(self, name: str, labels: Mapping[str, str]) -> None:
+        content = {
+            "Name": name,
+            "Driver": "bridge",
+            "CheckDuplicate": True,
+            "Labels": dict(labels),
+        }
+        self._call("POST", "/networks/create", content=content).close()
+
+    def remove_network(self, name: str) -> None:
+        self._call("DELETE", f"/networks/{name}", allowed=(404,)).close()
+
+    def networks(self, labels: Mapping[str, str]) -> Sequence[str]:
+        from json import dumps
+
+        filters = dumps({"label": [f"{key}={value}" for key, value in labels.items()]})
+        found = self._call("GET", "/networks", {"filters": filters}).body()
+        return tuple(str(entry["Name"]) for entry in found or ())
+
     def close(self) -> None:
         self._client.close()
 
@@ -222,7 +321,45 @@ def _container(spec: ContainerSpec) -> dict[str, Any]:
         host["Binds"] = list(spec.volumes)
     if spec.devices:
         host["Devices"] = [_device(device) for device in spec.devices]
+    if spec.hosts:
+        host["ExtraHosts"] = [f"{name}:{address}" for name, address in spec.hosts.items()]
+    if spec.network is not None:
+        host["NetworkMode"] = spec.network
+        endpoint = {"Aliases": list(spec.aliases)}
+        content["NetworkingConfig"] = {"EndpointsConfig": {spec.network: endpoint}}
     return content | ({"HostConfig": host} if host else {})
+
+
+def _registry_auth(login: Login) -> str:
+    """The header of a pull (Engine API, "Authentication"): JSON in the URL's base64."""
+    from base64 import urlsafe_b64encode
+    from json import dumps
+
+    told = {"serveraddress": login.server}
+    if login.identity_token:
+        told["identitytoken"] = login.identity_token
+    else:
+        told |= {"username": login.username, "password": login.password}
+    return urlsafe_b64encode(dumps(told).encode()).decode()
+
+
+def _ports(exposed: Mapping[str, Any]) -> tuple[int, ...]:
+    """The TCP ports of `ExposedPorts`, whose keys are `PORT[-PORT]/PROTOCOL`."""
+    found: set[int] = set()
+    for key in exposed:
+        span, _, protocol = key.partition("/")
+        first, _, last = span.partition("-")
+        if protocol in ("", "tcp") and first.isdecimal() and (last or first).isdecimal():
+            found.update(range(int(first), min(int(last or first), int(first) + 64) + 1))
+    return tuple(sorted(port for port in found if 0 < port < 65536))
+
+
+def _health(check: Mapping[str, Any]) -> tuple[str, ...]:
+    """The program of a HEALTHCHECK: `["CMD", …]` or `["CMD-SHELL", TEXT]`; `["NONE"]` is none."""
+    kind, *words = _words(check.get("Test")) or ("NONE",)
+    if kind == "CMD-SHELL":
+        return ("/bin/sh", "-c", *words)
+    return tuple(words) if kind == "CMD" else ()
 
 
 def _device(text: str) -> dict[str, str]:

@@ -12,7 +12,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 
-from homeport.engine.api import ContainerSpec, EngineError, EngineInfo, ImageInfo, PathInfo
+from homeport.engine.api import (
+    ContainerSpec,
+    ContainerState,
+    EngineError,
+    EngineInfo,
+    ImageInfo,
+    Login,
+    PathInfo,
+)
 
 _SIGNALS = {"SIGTERM": 15, "SIGKILL": 9, "SIGINT": 2}
 
@@ -32,6 +40,8 @@ class FakeContainer:
         self.signal: str | None = None
         self.signalled = threading.Event()
         self.executed: list[tuple[str, ...]] = []
+        self.health: tuple[str, ...] = ()
+        self.checks: Callable[[tuple[str, ...]], int] = lambda _: 0
 
     @property
     def running(self) -> bool:
@@ -67,7 +77,8 @@ Program = Callable[[FakeContainer, str], int]
 
 
 class FakeEngine:
-    """`engine.api.Engine` in memory. `remote` are the images that a pull finds."""
+    """`engine.api.Engine` in memory. `remote` are the images that a pull finds, `logins` what
+    their registry was told at each pull; `held_networks` are labels by name."""
 
     def __init__(
         self,
@@ -79,6 +90,8 @@ class FakeEngine:
         self.remote = dict(remote)
         self.program = program or play
         self.held: dict[str, FakeContainer] = {}
+        self.held_networks: dict[str, dict[str, str]] = {}
+        self.logins: list[Login | None] = []
         self.calls: Counter[str] = Counter()
         self.dead: str | None = None
         self._lock = threading.Lock()
@@ -99,8 +112,15 @@ class FakeEngine:
         self._called("image")
         return self.images.get(_tagged(reference))
 
-    def pull(self, reference: str, platform: str | None, progress: Callable[[str], None]) -> None:
+    def pull(
+        self,
+        reference: str,
+        platform: str | None,
+        progress: Callable[[str], None],
+        login: Login | None = None,
+    ) -> None:
         self._called("pull")
+        self.logins.append(login)
         found = self.remote.get(_tagged(reference))
         if found is None or (platform and found.platform and platform != found.platform):
             raise EngineError.of(f"manifest for {reference} not found", code="engine-pull")
@@ -111,6 +131,8 @@ class FakeEngine:
         self._called("create")
         if _tagged(spec.image) not in self.images:
             raise EngineError.of(f"No such image: {spec.image}", code="engine-refused")
+        if spec.network is not None and spec.network not in self.held_networks:
+            raise EngineError.of(f"network {spec.network} not found", code="engine-refused")
         with self._lock:
             if any(spec.name == other.spec.name for other in self.held.values()):
                 raise EngineError.of(f"the name {spec.name} is in use", code="engine-refused")
@@ -153,6 +175,42 @@ class FakeEngine:
         found.executed.append(tuple(command))
         if tuple(command) == ("sh", "-c", "kill -TERM -1"):
             _signal(found, "SIGTERM")
+
+    def check(self, container: str, command: Sequence[str], timeout: float) -> int:  # noqa: ARG002
+        self._called("check")
+        found = self._find(container)
+        if not found.running:
+            raise EngineError.of(f"container {container} is not running", code="engine-refused")
+        return found.checks(tuple(command))
+
+    def state(self, container: str) -> ContainerState:
+        self._called("state")
+        found = self._find(container)
+        number = int(container, 16)
+        return ContainerState(
+            running=found.running,
+            exit_code=found.exit_code,
+            address=f"192.0.2.{number}" if found.running else "",
+            gateway="192.0.2.254" if found.running else "",
+            health=found.health,
+        )
+
+    def logs(
+        self,
+        container: str,
+        output: Callable[[bytes], None],
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        timestamps: bool = False,
+    ) -> None:
+        self._called("logs")
+        found = self._find(container)
+        if follow:
+            found.ended.wait()
+        lines = b"".join(found.output).splitlines(keepends=True)
+        for line in lines if tail is None else lines[-tail:]:
+            output(b"2026-01-02T03:04:05.000000000Z " * timestamps + line)
 
     def kill(self, container: str, signal: str) -> None:
         self._called("kill")
@@ -218,6 +276,24 @@ class FakeEngine:
         return tuple(
             key for key, found in self.held.items() if wanted <= dict(found.spec.labels).items()
         )
+
+    def create_network(self, name: str, labels: Mapping[str, str]) -> None:
+        self._called("create_network")
+        with self._lock:
+            if name in self.held_networks:
+                raise EngineError.of(f"network {name} already exists", code="engine-refused")
+            self.held_networks[name] = dict(labels)
+
+    def remove_network(self, name: str) -> None:
+        self._called("remove_network")
+        if any(found.spec.network == name for found in self.held.values()):
+            raise EngineError.of(f"network {name} has active endpoints", code="engine-refused")
+        self.held_networks.pop(name, None)
+
+    def networks(self, labels: Mapping[str, str]) -> Sequence[str]:
+        self._called("networks")
+        wanted = labels.items()
+        return tuple(name for name, own in self.held_networks.items() if wanted <= own.items())
 
     def close(self) -> None:
         self.die("it is no longer used")

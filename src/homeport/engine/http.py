@@ -131,6 +131,10 @@ class Reply:
         self._connection.sock.settimeout(None)
         return self._connection.sock, self._response.fp
 
+    def cut(self) -> None:
+        """End the answer from another thread."""
+        self._connection.cut()
+
     def close(self) -> None:
         self._client.forget(self._connection)
         self._response.close()

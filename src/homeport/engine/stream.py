@@ -5,7 +5,7 @@ Source: Docker Engine API, "Attach to a container", stream format.
 
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from homeport.engine.http import Client, Reply
 
@@ -13,6 +13,23 @@ _HEADER = 8
 _READ = 256 * 1024
 _SAFE_WRITE = 32 * 1024
 """Bytes that every engine takes in without our reading what the container prints meanwhile."""
+
+
+def read_frames(chunks: Iterable[bytes], output: Callable[[bytes], None]) -> None:
+    """Deliver the data of frames that come in any cut; a last frame that is cut off as far as it
+    goes."""
+    header, left = b"", 0
+    for chunk in chunks:
+        rest = memoryview(chunk)
+        while rest:
+            if left:
+                output(bytes(rest[:left]))
+                left, rest = left - min(left, len(rest)), rest[left:]
+                continue
+            missing = _HEADER - len(header)
+            header, rest = header + bytes(rest[:missing]), rest[missing:]
+            if len(header) == _HEADER:
+                left, header = int.from_bytes(header[4:], "big"), b""
 
 
 class AttachedStream:

@@ -76,6 +76,7 @@ def run_pipeline(
             colour=options.colour,
             cache_folder=state.cache_path / "cache",
             cache_bytes=settings.keep_cache_size,
+            services_timeout=settings.container.services_timeout,
         )
         finished = run_plan(
             plan,

@@ -70,6 +70,7 @@ KEYS: Mapping[str, Key] = {
     "container.devices": Key(tuple[Device, ...], repository=False),
     "container.volumes": Key(tuple[Volume, ...], repository=False),
     "container.ssh_agent": Key(bool, repository=False),
+    "container.services_timeout": Key(Seconds, repository=False),
     "limits.includes": Key(Count, repository=False),
     "limits.needs": Key(Count, repository=False),
     "limits.yaml_size": Key(Count | Size, repository=False),

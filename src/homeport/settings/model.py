@@ -70,13 +70,15 @@ class SettingsVariable(Struct, frozen=True, kw_only=True):
 class ContainerSettings(Struct, frozen=True, kw_only=True):
     """What a job's container is granted beyond its image; never from the repository.
 
-    `devices` are `HOST[:CONTAINER[:rwm]]`, `volumes` are `HOST:CONTAINER[:ro]`.
+    `devices` are `HOST[:CONTAINER[:rwm]]`, `volumes` are `HOST:CONTAINER[:ro]`. `services_timeout`
+    are the seconds that a job waits for its services to be ready.
     """
 
     privileged: bool = False
     devices: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
     ssh_agent: bool = False
+    services_timeout: float = 30.0
 
 
 class LimitSettings(Struct, frozen=True, kw_only=True):

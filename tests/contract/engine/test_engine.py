@@ -19,7 +19,7 @@ NAME = f"contract-{os.getpid()}"
 LABELS = {"homeport.test": NAME}
 
 
-@pytest.fixture(params=["docker", "podman", "fake"])
+@pytest.fixture(params=["docker", "networked", "podman", "fake"])
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     if request.param == "fake":
         image = ImageInfo(id="sha256:1", entrypoint=(), command=("/bin/sh",), user="", env={})
@@ -282,3 +282,102 @@ def test_a_closed_engine_ends_calls_under_way(engine: Engine, make: Callable[...
     stream.close()
     with pytest.raises(EngineError):
         other.image("busybox")
+
+
+def test_an_image_tells_its_ports_and_a_container_its_health(engine: Engine) -> None:
+    if isinstance(engine, FakeEngine):
+        pytest.skip("it holds what it is given")
+    found = {}
+    for name in ("web", "healthy", "busybox"):
+        image = engine.image(name)
+        assert image is not None
+        container = engine.create(ContainerSpec(image=name, name=f"{NAME}-{name}", labels=LABELS))
+        found[name] = image.ports, engine.state(container).health
+    assert found == {
+        "web": ((80,), ()),
+        "healthy": ((8080,), ("/bin/sh", "-c", "test -e /ready")),
+        "busybox": ((), ()),
+    }
+
+
+def test_a_check_gives_the_exit_code_of_a_further_command(
+    engine: Engine, make: Callable[..., str]
+) -> None:
+    if isinstance(engine, FakeEngine):
+        pytest.skip("it runs no further commands")
+    container = make(command=("sh", "-c", "sleep 30"), stdin=False)
+    engine.start(container)
+    assert engine.check(container, ("sh", "-c", "echo much; exit 7"), 10.0) == 7
+    assert engine.check(container, ("true",), 10.0) == 0
+
+
+def test_a_check_that_hangs_is_given_up(engine: Engine, make: Callable[..., str]) -> None:
+    if isinstance(engine, FakeEngine):
+        pytest.skip("nothing hangs in it")
+    container = make(command=("sh", "-c", "sleep 30"), stdin=False)
+    engine.start(container)
+    began = time.monotonic()
+    with pytest.raises(EngineError, match="did not end in time"):
+        engine.check(container, ("sleep", "20"), 0.5)
+    assert time.monotonic() - began < 5
+
+
+def test_the_state_of_a_container(engine: Engine, make: Callable[..., str]) -> None:
+    container = make()
+    assert not engine.state(container).running
+    run(engine, container, "exit 3\n")
+    state = engine.state(container)
+    assert (state.running, state.exit_code) == (False, 3)
+
+
+def test_logs_are_kept_and_cut_to_their_end(engine: Engine, make: Callable[..., str]) -> None:
+    container = make()
+    run(engine, container, "echo one\necho two\necho three\nexit 0\n")
+    for tail, expected in ((None, b"one\ntwo\nthree\n"), (2, b"two\nthree\n")):
+        output: list[bytes] = []
+        engine.logs(container, output.append, tail=tail)
+        assert b"".join(output) == expected
+    output = []
+    engine.logs(container, output.append, follow=True, timestamps=True)
+    assert [line.split(b" ", 1)[1] for line in b"".join(output).splitlines()] == [
+        b"one",
+        b"two",
+        b"three",
+    ]
+
+
+def test_networks_are_found_by_label_and_removed(engine: Engine) -> None:
+    name = f"{NAME}-net"
+    engine.create_network(name, LABELS)
+    try:
+        assert engine.networks(LABELS) == (name,)
+        assert engine.networks({"homeport.test": "other"}) == ()
+        with pytest.raises(EngineError):
+            engine.create_network(name, LABELS)
+    finally:
+        engine.remove_network(name)
+    assert engine.networks(LABELS) == ()
+    engine.remove_network(name)
+
+
+def test_containers_of_a_network_have_addresses_and_names(
+    engine: Engine, make: Callable[..., str]
+) -> None:
+    name = f"{NAME}-net"
+    engine.create_network(name, LABELS)
+    try:
+        first = make(network=name, aliases=("a-b", "a__b"), command=("sh", "-c", "sleep 30"))
+        engine.start(first)
+        state = engine.state(first)
+        assert state.address
+        assert state.gateway
+        if not isinstance(engine, FakeEngine):
+            second = make(network=name, hosts={"a__b": state.address})
+            code, text = run(engine, second, "ping -c1 -W5 a__b; exit\n")
+            assert code == 0, text
+            engine.remove(second)
+        engine.remove(first)
+    finally:
+        for container in engine.containers(LABELS):
+            engine.remove(container)
+        engine.remove_network(name)

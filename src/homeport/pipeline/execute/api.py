@@ -14,6 +14,9 @@ from msgspec import Struct
 from homeport.pipeline.model.config import Image
 from homeport.pipeline.model.event import FailureReason, Status
 
+SERVICES_TIMEOUT = 30.0
+"""GitLab Runner's default for `wait_for_services_timeout`, in seconds."""
+
 
 class Stop:
     """A request to end, set once by Ctrl-C, a timeout or auto_cancel; executors must heed it.
@@ -77,6 +80,22 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
+class ServiceSpec(Struct, frozen=True, kw_only=True):
+    """A service of a job with every variable expanded; `aliases` are its own, not the image's.
+
+    `env` is its whole environment. `entrypoint` and `command` None are the image's.
+    """
+
+    image: str
+    aliases: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] | None = None
+    command: tuple[str, ...] | None = None
+    env: Mapping[str, str] = {}
+    user: str | None = None
+    platform: str | None = None
+    pull_policy: tuple[str, ...] = ("if-not-present",)
+
+
 class JobSpec(Struct, frozen=True, kw_only=True):
     """One attempt of one job with every variable expanded.
 
@@ -84,7 +103,9 @@ class JobSpec(Struct, frozen=True, kw_only=True):
     executor adds only what is its own place's (PATH, HOME, git's trust); `files` maps a
     name to the content that must lie beside the workspace at `{tmp}/NAME` before the script, where
     `{tmp}` is `<project dir>.tmp` as in GitLab Runner; `project_path` is `group/name`.
-    `image` is None for the shell. `pull_policy` is the effective list.
+    `image` is None for the shell. `pull_policy` is the effective list. `services_timeout` are the
+    seconds to wait for `services` to be ready (0 or less: not at all); `debug_services` is whether
+    what they print is shown.
     """
 
     run: str
@@ -96,6 +117,9 @@ class JobSpec(Struct, frozen=True, kw_only=True):
     image: Image | None = None
     pull_policy: tuple[str, ...] = ("if-not-present",)
     masked: frozenset[str] = frozenset()
+    services: tuple[ServiceSpec, ...] = ()
+    services_timeout: float = SERVICES_TIMEOUT
+    debug_services: bool = False
 
 
 class JobResult(Struct, frozen=True, kw_only=True):
@@ -136,6 +160,11 @@ class Exit(Struct, frozen=True, kw_only=True):
 
 Sink = Callable[[bytes], None]
 """Takes raw output as it comes, in any cut; masking and lines are made behind it."""
+
+
+def unheard(line: str) -> None:
+    """Takes lines that nobody wants."""
+    del line
 
 
 class Session(Protocol):
@@ -184,10 +213,18 @@ class Executor(Protocol):
         """
         ...
 
-    def open(self, spec: JobSpec, note: Callable[[str], None], stop: Stop | None = None) -> Session:
-        """Prepare the place (pull the image, create the container); `note` tells the user.
+    def open(
+        self,
+        spec: JobSpec,
+        note: Callable[[str], None],
+        stop: Stop | None = None,
+        *,
+        service_log: Callable[[str], None] = unheard,
+    ) -> Session:
+        """Prepare the place (pull the image, start services, create the container).
 
-        Raises `ExecutorError` soon when `stop` is requested meanwhile.
+        `note` tells the user; `service_log` takes lines that services print, from any thread, until
+        the session is closed. Raises `ExecutorError` soon when `stop` is requested meanwhile.
         """
         ...
 

@@ -4,10 +4,12 @@ Source: GitLab Runner, docs/executors/docker.md, "Configure how runners pull ima
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from queue import SimpleQueue
 
 from homeport.engine.api import Engine, EngineError, ImageInfo
+from homeport.engine.login import find_login
+from homeport.lib.redact import Redactor
 from homeport.pipeline.execute.api import ExecutorError, Stop
 
 Note = Callable[[str], None]
@@ -16,8 +18,10 @@ Note = Callable[[str], None]
 class Images:
     """The images of one run: jobs of the same image share one look and one pull."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, env: Mapping[str, str] = {}) -> None:
+        """`env` is the user's environment, where logins of registries are looked for."""
         self._engine = engine
+        self._env = env
         self._lock = threading.Lock()
         self._locks: dict[tuple[str, str | None], threading.Lock] = {}
         self._used: dict[tuple[str, str | None], ImageInfo] = {}
@@ -29,9 +33,12 @@ class Images:
         policies: Sequence[str],
         note: Note,
         stop: Stop | None = None,
+        *,
+        job: Mapping[str, str] = {},
     ) -> ImageInfo:
         """The image, pulled if the policies say so, tried in their order.
 
+        `job` are the variables of the job, which may hold a login (`engine.login`).
         Raises `ExecutorError` with the reason of the last policy that failed, or soon after `stop`
         was requested.
         """
@@ -41,63 +48,83 @@ class Images:
             lock = self._locks.setdefault(key, threading.Lock())
         with lock:
             if key not in self._used:
-                self._used[key] = self._find(reference, platform, policies, note, stop)
+                puller = _Puller(self._engine, platform, note, stop, job=job, env=self._env)
+                self._used[key] = puller.find(reference, policies)
             return self._used[key]
 
-    def _find(
+
+class _Puller:
+    """Finds one image for one job."""
+
+    def __init__(
         self,
-        reference: str,
+        engine: Engine,
         platform: str | None,
-        policies: Sequence[str],
         note: Note,
         stop: Stop,
-    ) -> ImageInfo:
+        *,
+        job: Mapping[str, str],
+        env: Mapping[str, str],
+    ) -> None:
+        self._engine = engine
+        self._platform = platform
+        self._note = note
+        self._stop = stop
+        self._job = job
+        self._env = env
+
+    def find(self, reference: str, policies: Sequence[str]) -> ImageInfo:
         last = ""
         for number, policy in enumerate(policies, 1):
             if number > 1:
-                note(f'Attempt #{number}: Trying "{policy}" pull policy')
+                self._note(f'Attempt #{number}: Trying "{policy}" pull policy')
             try:
-                image = self._by_policy(reference, platform, policy, note, stop)
+                image = self._by_policy(reference, policy)
             except EngineError as error:
                 last = str(error)
-                note(f'Failed to pull image with policy "{policy}": {last}')
+                self._note(f'Failed to pull image with policy "{policy}": {last}')
                 continue
-            note(f"Using docker image {image.id} for {reference}")
+            self._note(f"Using docker image {image.id} for {reference}")
             return image
         raise ExecutorError(
             f'failed to pull image "{reference}" with specified policies '
             f"[{' '.join(policies)}]: {last or 'no pull policy is given'}"
         )
 
-    def _by_policy(
-        self, reference: str, platform: str | None, policy: str, note: Note, stop: Stop
-    ) -> ImageInfo:
+    def _by_policy(self, reference: str, policy: str) -> ImageInfo:
         present = self._engine.image(reference)
-        if present is not None and not _is_for(present, platform):
+        if present is not None and not _is_for(present, self._platform):
             present = None
         if present is not None and (policy != "always" or present.id == reference):
             if policy == "if-not-present":
-                note(f'Using locally found image version due to "{policy}" pull policy')
+                self._note(f'Using locally found image version due to "{policy}" pull policy')
             return present
         if policy == "never":
             raise EngineError.of(f"No such image: {reference}", code="image-missing")
-        note(f"Pulling docker image {reference}{f' for platform {platform}' if platform else ''}")
-        self._pull(reference, platform, note, stop)
+        self._pull(reference)
         pulled = self._engine.image(reference)
         if pulled is None:
             raise EngineError.of(f"No such image after its pull: {reference}", code="image-missing")
         return pulled
 
-    def _pull(self, reference: str, platform: str | None, note: Note, stop: Stop) -> None:
+    def _pull(self, reference: str) -> None:
         """Pull on a thread of its own, which is left behind when somebody wants us to stop.
 
         The engine's connection ends with the run, and with it the pull.
         """
+        platform, stop = self._platform, self._stop
+        login = find_login(reference, self._job, self._env, self._note)
+        secrets = () if login is None else (login.password, login.identity_token)
+        redactor = Redactor(secrets)
+        self._note(
+            f"Pulling docker image {reference}{f' for platform {platform}' if platform else ''}"
+            f"{f' with the login for {login.server}' if login else ''}"
+        )
         told: SimpleQueue[str | EngineError | None] = SimpleQueue()
 
         def pull() -> None:
             try:
-                self._engine.pull(reference, platform, told.put)
+                self._engine.pull(reference, platform, told.put, login)
             except EngineError as error:
                 told.put(error)
             else:
@@ -109,8 +136,9 @@ class Images:
                 threading.Thread(target=pull, daemon=True).start()
             while (message := told.get()) is not None:
                 if isinstance(message, EngineError):
-                    raise message
-                note(message)
+                    # A registry may say anything, what it was told among it.
+                    raise EngineError.of(redactor.redact_text(str(message)), code="engine-pull")
+                self._note(redactor.redact_text(message))
         finally:
             unsubscribe()
         if stop.reason is not None:

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct, structs
 
-from homeport.pipeline.model.config import Image
+from homeport.pipeline.execute.api import ServiceSpec
+from homeport.pipeline.model.config import Image, Service
 from homeport.pipeline.model.plan import ScopedVariable
 from homeport.pipeline.variables.expand import expand_all
 from homeport.pipeline.variables.predefined import slug
@@ -27,12 +28,15 @@ _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 class Environment(Struct, frozen=True, kw_only=True):
     """A job's environment; a file variable holds a path there and its content in `files`.
 
-    `secrets` are the values that must not be shown.
+    `secrets` are the values that must not be shown. `public` are the names of variables that the
+    pipeline itself defines: those services get, as from the Runner (`PublicOrInternal`); those of
+    dotenv reports, and those that only the user gave, they do not.
     """
 
     env: Mapping[str, str]
     files: Mapping[str, str]
     secrets: frozenset[str]
+    public: frozenset[str] = frozenset()
 
     def is_on(self, name: str) -> bool:
         """Whether a variable is a true value for the Runner (Go's ParseBool)."""
@@ -51,14 +55,37 @@ class Environment(Struct, frozen=True, kw_only=True):
         return structs.replace(
             image,
             name=self.expand(image.name),
-            entrypoint=None
-            if image.entrypoint is None
-            else tuple(self.expand(word) for word in image.entrypoint),
+            entrypoint=self._words(image.entrypoint),
             docker_user=None if image.docker_user is None else self.expand(image.docker_user),
             docker_platform=None
             if image.docker_platform is None
             else self.expand(image.docker_platform),
         )
+
+    def expand_service(self, service: Service, pull_policy: tuple[str, ...]) -> ServiceSpec:
+        """A service of the job as it starts; `pull_policy` is for one that has none of its own.
+
+        Its variables see the public ones of the job and each other, as in the Runner.
+        """
+        seen = {key: self.env[key] for key in self.env if key in self.public}
+        own = {key: variable.value for key, variable in service.variables.items()}
+        lookup = {**seen, **own}
+        env = {key: expand_as_runner(value, lookup) for key, value in own.items()}
+        return ServiceSpec(
+            image=self.expand(service.name),
+            aliases=service.aliases,
+            entrypoint=self._words(service.entrypoint),
+            command=self._words(service.command),
+            env={**seen, **env},
+            user=None if service.docker_user is None else self.expand(service.docker_user),
+            platform=None
+            if service.docker_platform is None
+            else self.expand(service.docker_platform),
+            pull_policy=service.pull_policy or pull_policy,
+        )
+
+    def _words(self, words: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        return None if words is None else tuple(self.expand(word) for word in words)
 
 
 def compose_environment(
@@ -106,6 +133,7 @@ def compose_environment(
         env={**values, **paths},
         files={key: values[key] for key in paths},
         secrets=frozenset(values[key] for key, variable in final.items() if variable.masked),
+        public=frozenset((*runner, *(variable.key for variable in variables))) - paths.keys(),
     )
 
 

@@ -50,7 +50,10 @@ class Executors:
             )
             state = builds.parents[1]
             containers = ContainerExecutor(
-                self._engine, access, state=f"{os.uname().nodename}:{state}"
+                self._engine,
+                access,
+                state=f"{os.uname().nodename}:{state}",
+                env=self._env,
             )
             containers.remove_orphans(lambda: live_runs(state))
             self._made[Runs.CONTAINER] = containers

@@ -15,6 +15,7 @@ from msgspec import structs
 from homeport.errors import HomeportError
 from homeport.lib.redact import Redactor
 from homeport.pipeline.execute.api import (
+    SERVICES_TIMEOUT,
     Executor,
     ExecutorError,
     JobResult,
@@ -24,7 +25,11 @@ from homeport.pipeline.execute.api import (
     Stop,
 )
 from homeport.pipeline.execute.dotenv import NO_CHANGE, DotenvError, DotenvLimits
-from homeport.pipeline.execute.environment import Environment, compose_environment
+from homeport.pipeline.execute.environment import (
+    Environment,
+    compose_environment,
+    parse_duration,
+)
 from homeport.pipeline.execute.handover import Handover, Needed
 from homeport.pipeline.execute.output import Output
 from homeport.pipeline.execute.scripts import ScriptRunner
@@ -65,6 +70,7 @@ class JobRunner:
         colour: bool = False,
         cache_folder: Path | None = None,
         cache_bytes: int = 0,
+        services_timeout: float = SERVICES_TIMEOUT,
     ) -> None:
         self._plan = plan
         self._run = run
@@ -79,6 +85,7 @@ class JobRunner:
         self._colour = colour
         self._cache_folder = cache_folder
         self._cache_bytes = cache_bytes
+        self._services_timeout = services_timeout
 
     def run(self, job: JobPlan, attempt: int, stop: Stop) -> JobResult:
         """Run one attempt (counted from 1) to its end and remember the result.
@@ -116,11 +123,13 @@ class JobRunner:
             output = Output(job.name, log, Redactor(secrets), self._emit, self._clock)
             for note in needed.notes:
                 output.note(note)
-            spec = self._spec(job, attempt, environment)
+            spec = self._spec(job, attempt, environment, output)
             result = self._work(
                 job,
                 environment=environment,
-                open_session=partial(executor.open, spec, output.note, stop),
+                open_session=partial(
+                    executor.open, spec, output.note, stop, service_log=output.aside
+                ),
                 artifacts=needed.artifacts,
                 output=output,
                 stop=stop,
@@ -232,7 +241,9 @@ class JobRunner:
             started_at=self._now(),
         )
 
-    def _spec(self, job: JobPlan, attempt: int, environment: Environment) -> JobSpec:
+    def _spec(
+        self, job: JobPlan, attempt: int, environment: Environment, output: Output
+    ) -> JobSpec:
         image = None if job.image is None else environment.expand_image(job.image)
         return JobSpec(
             run=self._run.id,
@@ -244,7 +255,25 @@ class JobRunner:
             image=image,
             pull_policy=(image.pull_policy if image else ()) or self._pull_policy,
             masked=environment.secrets,
+            services=tuple(
+                environment.expand_service(service, self._pull_policy) for service in job.services
+            ),
+            services_timeout=self._services_limit(environment, output),
+            debug_services=environment.is_on("CI_DEBUG_SERVICES"),
         )
+
+    def _services_limit(self, environment: Environment, output: Output) -> float:
+        """Seconds, as a number or a duration; the Runner's own setting, as a variable."""
+        text = environment.env.get("WAIT_FOR_SERVICES_TIMEOUT", "")
+        if not text:
+            return self._services_timeout
+        seconds = parse_duration(text)
+        if seconds is None and text.lstrip("-").isdecimal() and len(text) < 9:
+            seconds = float(text)
+        if seconds is None:
+            _warn(output, f"WARNING: WAIT_FOR_SERVICES_TIMEOUT is no number of seconds: {text}")
+            return self._services_timeout
+        return seconds
 
     def _tree(self, environment: Environment, output: Output) -> Snapshot:
         """What the job finds in its workspace before artifacts come over it."""

@@ -23,6 +23,7 @@ from homeport.pipeline.execute.api import (
     Sink,
     Snapshot,
     Stop,
+    unheard,
 )
 from homeport.pipeline.execute.snapshot import git_environment
 from homeport.pipeline.execute.workspace import lay_out, overlay, remove
@@ -65,8 +66,17 @@ class ShellExecutor:
         parts = [part for part in project_path.split("/") if part not in ("", ".", "..")]
         return f"{self._builds}/{slot}/{'/'.join(parts) or 'project'}"
 
-    def open(self, spec: JobSpec, note: Callable[[str], None], stop: Stop | None = None) -> Session:
-        del note, stop  # nothing here takes long enough to speak of
+    def open(
+        self,
+        spec: JobSpec,
+        note: Callable[[str], None],
+        stop: Stop | None = None,
+        *,
+        service_log: Callable[[str], None] = unheard,
+    ) -> Session:
+        if spec.services:
+            raise ExecutorError("services need a container engine, and this job runs in the shell")
+        del note, stop, service_log  # nothing here takes long enough to speak of
         if self._shell is None:
             self._shell = find_shell(self._wanted, self._env["PATH"])
         project = self.project_dir(spec.run, spec.job, spec.attempt, spec.project_path)

@@ -43,6 +43,13 @@ def _container_or_shell(job: Job, rule: TagRule | None, settings: Settings) -> P
     wanted = settings.executor
     if wanted is ExecutorChoice.AUTO and rule is not None:
         wanted = ExecutorChoice(rule.runs.value)
+    in_shell = wanted is ExecutorChoice.SHELL or (image is None and wanted is ExecutorChoice.AUTO)
+    if in_shell and job.services:
+        return Place(
+            runs=Runs.NOWHERE,
+            not_run="it uses services, which need a container, and it is to run in the shell "
+            f"({', '.join(service.name for service in job.services)})",
+        )
     if wanted is ExecutorChoice.SHELL:
         return Place(runs=Runs.SHELL, image=job.image)
     if image is None:
@@ -52,12 +59,6 @@ def _container_or_shell(job: Job, rule: TagRule | None, settings: Settings) -> P
             runs=Runs.NOWHERE,
             not_run="it is to run in a container, but names no image and the settings have no "
             "default_image",
-        )
-    if job.services:
-        return Place(
-            runs=Runs.NOWHERE,
-            not_run="it uses services, which homeport does not start yet "
-            f"({', '.join(service.name for service in job.services)})",
         )
     return Place(runs=Runs.CONTAINER, image=image)
 

@@ -202,7 +202,7 @@ def test_a_stop_kills_what_does_not_listen(snapshot: Snapshot) -> None:
 def test_an_engine_that_does_not_answer_a_stop_is_let_go(
     session: Session, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("homeport.pipeline.execute.container._PATIENCE", 0.05)
+    monkeypatch.setattr("homeport.pipeline.execute.container_session._PATIENCE", 0.05)
 
     def hang(*_: object) -> None:
         raise EngineError.of("no answer in time")

@@ -19,6 +19,7 @@ from homeport.pipeline.execute.api import (
     Sink,
     Snapshot,
     Stop,
+    unheard,
 )
 from homeport.pipeline.execute.job import JobRunner
 from homeport.pipeline.execute.state import Finished, Run, State
@@ -79,8 +80,15 @@ class FakeExecutor:
         del run, job, attempt
         return f"/builds/{project_path}"
 
-    def open(self, spec: JobSpec, note: Callable[[str], None], stop: Stop | None = None) -> Session:
-        del stop
+    def open(
+        self,
+        spec: JobSpec,
+        note: Callable[[str], None],
+        stop: Stop | None = None,
+        *,
+        service_log: Callable[[str], None] = unheard,
+    ) -> Session:
+        del stop, service_log
         if self._fake.open_error:
             raise self._fake.open_error
         self._fake.spec = spec

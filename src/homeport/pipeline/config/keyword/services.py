@@ -11,23 +11,23 @@ from homeport.pipeline.config.keyword.image import IMAGE_KEYS, parse_imageable
 from homeport.pipeline.config.keyword.script import parse_commands
 from homeport.pipeline.config.keyword.variables import parse_plain_variables
 from homeport.pipeline.config.shapes import places
-from homeport.pipeline.config.status import NO_EFFECT, NOT_RUN, Keyword
+from homeport.pipeline.config.status import NO_EFFECT, YES, Keyword
 from homeport.pipeline.model.config import Service
 
 STATUS = Keyword(
     name="services",
-    run=NOT_RUN,
-    note="in the shell executor, as on GitLab, without effect",
+    run=YES,
+    note="in the shell executor the job is not run: there are no containers",
     parts=(
-        Keyword(name="name", run=NOT_RUN),
-        Keyword(name="alias", run=NOT_RUN),
-        Keyword(name="entrypoint", run=NOT_RUN),
-        Keyword(name="command", run=NOT_RUN),
-        Keyword(name="variables", run=NOT_RUN),
-        Keyword(name="docker:platform", run=NOT_RUN),
-        Keyword(name="docker:user", run=NOT_RUN),
-        Keyword(name="pull_policy", run=NOT_RUN),
-        Keyword(name="kubernetes:user", run=NO_EFFECT),
+        Keyword(name="name", run=YES),
+        Keyword(name="alias", run=YES),
+        Keyword(name="entrypoint", run=YES),
+        Keyword(name="command", run=YES),
+        Keyword(name="variables", run=YES),
+        Keyword(name="docker:platform", run=YES),
+        Keyword(name="docker:user", run=YES),
+        Keyword(name="pull_policy", run=YES),
+        Keyword(name="kubernetes:user", run=NO_EFFECT, note="there is no Kubernetes executor"),
     ),
 )
 
