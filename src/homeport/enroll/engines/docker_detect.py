@@ -49,14 +49,20 @@ class Found(NamedTuple):
 
 def detect_engines(host: Host) -> "list[Engine]":
     service = read_service(host)
-    found = []
+    found: list[Engine] = []
     for place in find_places(host):
         engine = _look(host, place, service)
-        if engine is not None:
+        # One daemon may listen on several sockets.
+        if engine is not None and not _is_known(engine, found):
             found.append(engine)
     if not any(engine.config == host.real(SYSTEM_CONFIG) for engine in found):
         found += _find_idle(host, service)
     return found
+
+
+def _is_known(engine: Engine, found: Sequence[Engine]) -> bool:
+    process = engine.facts.get("pid")
+    return bool(process) and any(other.facts.get("pid") == process for other in found)
 
 
 def _look(host: Host, place: Place, service: Optional[Service]) -> Optional[Engine]:
