@@ -17,7 +17,7 @@ from homeport.mirror.http.api import ClientGoneError
 from homeport.mirror.http.shared import Shared
 
 READ_BUFFER = 256 * 1024
-WRITE_BUFFER = 256 * 1024
+WRITE_BUFFER = 128 * 1024
 PIPELINE = 16
 """Requests that are parsed ahead of the one that is answered."""
 HALF_CLOSED_SECONDS = 1.0

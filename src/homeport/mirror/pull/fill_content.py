@@ -201,7 +201,7 @@ class Content:
         begin = position - start
         if begin >= len(data):  # the store gave less
             return await self._load(position, min(length, block))
-        return data[begin : begin + length]
+        return data[begin : begin + min(length, self._policy.share)]
 
     def _keep_block(self, start: int, data: bytes) -> None:
         if self._staged is None:
