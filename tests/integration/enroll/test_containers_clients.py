@@ -6,11 +6,21 @@ from pathlib import Path
 
 import pytest
 
+from homeport.enroll.apply import apply
 from homeport.enroll.direct import apply_directly, undo_directly
 from homeport.enroll.engines.containers import KINDS, Containers
 from homeport.enroll.errors import BrokenFileError
 from homeport.enroll.host import Host
-from homeport.enroll.model import Engine, EnginePlan, Mirror, MirrorKind, Mode, Request
+from homeport.enroll.model import (
+    Engine,
+    EnginePlan,
+    EnrollPlan,
+    Mirror,
+    MirrorKind,
+    Mode,
+    Request,
+)
+from homeport.enroll.undo import undo
 from testbed.bound import Bound, Doors, bound, doors
 from testbed.hub import Hub, hub
 
@@ -237,3 +247,23 @@ def test_a_users_own_file_keeps_the_systems_from_being_read(world: Doors, machin
     nonce = secrets.token_hex(8)
     pull = kind.pull(machine.host, engine, f"ghcr.io/homeport-verify/{nonce}:latest")
     assert pull.ok, pull.said
+
+
+def test_all_clients_by_apply_and_undo(world: Doors, machine: Bound) -> None:
+    """One writes the file, all use it, and nothing stays behind."""
+    machine.write("/etc/containers/registries.conf", "# mine\n")
+    before = machine.files()
+    request = request_of(world, mode=Mode.ONLY, tls=True)
+    plans = [planned(kind, machine.host, request)[1] for kind in CLIENTS]
+    results = apply(machine.host, EnrollPlan(request, tuple(plans)))
+    assert [result.state for result in results] == ["done", "unchanged", "unchanged"]
+    for kind, plan in zip(CLIENTS, plans, strict=True):
+        nonce = secrets.token_hex(8)
+        pull = kind.pull(machine.host, plan.engine, f"quay.io/homeport-verify/{nonce}:latest")
+        assert pull.ok, pull.said
+        assert world.seen(nonce)
+    plans = [planned(kind, machine.host, request)[1] for kind in CLIENTS]
+    assert not EnrollPlan(request, tuple(plans)).drifted
+    undo(machine.host)
+    assert machine.files() == before
+    assert not machine.at("/etc/containers/certs.d").exists()

@@ -39,6 +39,7 @@ SOCKETS = ("/run/containerd/containerd.sock",)
 MARK = "# Written by homeport enroll; `homeport enroll undo` removes it."
 CA_NAME = "homeport-ca.crt"
 NAMESPACE = "homeport-verify"
+_RESTART = ("systemctl", "restart", "containerd")
 
 
 class Containerd:
@@ -133,20 +134,21 @@ class Containerd:
             engine,
             changes=(*changes, *keys),
             effect=Effect.RESTART if keys and engine.running else Effect.NOTHING,
-            command=("systemctl", "restart", "containerd") if keys and engine.running else (),
+            command=_RESTART if keys and engine.running else (),
             limits=limits,
             findings=tuple(findings),
             proven=not user and not cri,
         )
 
     def take_up(self, host: Host, plan: EnginePlan) -> None:
-        if plan.effect is not Effect.RESTART or not plan.command:
+        if plan.effect is not Effect.RESTART:
             return
-        done = host.run("containerd", "--config", CONFIG, "config", "dump")
-        if done.status:
+        dump = ("containerd", "--config", CONFIG, "config", "dump")
+        done = host.run(*dump) if host.exists(CONFIG) else None
+        if done is not None and done.status:
             words = "containerd would not start with its new configuration"
             raise EngineError(words, said=done.err.strip())
-        done = host.run(*plan.command, limit=120)
+        done = host.run(*_RESTART, limit=120)
         if done.status:
             hint = "see journalctl -u containerd"
             raise EngineError("containerd was not restarted", hint=hint, said=done.err.strip())

@@ -42,6 +42,7 @@ TITLES = {"crio": "CRI-O", "podman": "Podman", "buildah": "Buildah", "skopeo": "
 MARK = "# Written by homeport enroll; `homeport enroll undo` removes it."
 CA_NAME = "homeport-ca.crt"
 CRIO_SOCKET = "/var/run/crio/crio.sock"
+_RELOAD = ("systemctl", "reload", "crio")
 _CRICTL = ("crictl", "--runtime-endpoint", f"unix://{CRIO_SOCKET}")
 _PER_MIRROR = {"podman": (4, 3), "buildah": (1, 28), "skopeo": (1, 9), "crio": (1, 26)}
 """Since when `pull-from-mirror` is known (containers/image 5.22; skopeo 1.9.3 was tried)."""
@@ -108,7 +109,7 @@ class Containers:
             engine,
             changes=changes,
             effect=Effect.RELOAD if reload else Effect.NOTHING,
-            command=("systemctl", "reload", "crio") if reload else (),
+            command=_RELOAD if reload else (),
             limits=limits,
             findings=tuple(findings),
             proven=self._proven,
@@ -127,8 +128,8 @@ class Containers:
         return self.name
 
     def take_up(self, host: Host, plan: EnginePlan) -> None:
-        if plan.effect is Effect.RELOAD and plan.command:
-            done = host.run(*plan.command)
+        if plan.effect is Effect.RELOAD:
+            done = host.run(*_RELOAD)
             if done.status:
                 hint = "send SIGHUP to crio, then run this again"
                 raise EngineError("CRI-O was not reloaded", hint=hint, said=done.err.strip())
@@ -325,7 +326,7 @@ def _plan_files(host: Host, layout: Layout, content: str) -> tuple[FileChange, .
         read(content, layout.ours)  # never leave a file that breaks every pull
     except BrokenFileError as error:
         words = f"tables of these registries cannot stand in one file: {error.message}"
-        hint = "two of them lead to one location, once with TLS and once without: mend them first"
+        hint = "two of them lead to one location with different settings: mend them first"
         raise ConflictError(words, hint=hint, place=layout.main) from None
     return _whole(host, layout.ours, before, content, "its registries are pulled by the mirror")
 

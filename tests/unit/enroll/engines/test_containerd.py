@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from homeport.enroll.apply import apply
 from homeport.enroll.direct import apply_directly
 from homeport.enroll.engines.containerd import KINDS
 from homeport.enroll.engines.containerd_config import parse_release
@@ -13,6 +14,7 @@ from homeport.enroll.host import Ran
 from homeport.enroll.model import (
     Effect,
     EnginePlan,
+    EnrollPlan,
     KeyChange,
     Mirror,
     MirrorKind,
@@ -20,6 +22,7 @@ from homeport.enroll.model import (
     Ownership,
     Request,
 )
+from homeport.enroll.undo import undo
 from testbed.machine import Machine
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -197,3 +200,42 @@ def test_a_users_nerdctl(tmp_path: Path) -> None:
 )
 def test_releases(said: str, release: tuple[int, ...]) -> None:
     assert parse_release(said) == release
+
+
+LAYOUTS = [
+    'version = 2\n\n[plugins]\n  [plugins."io.containerd.grpc.v1.cri"]\n    a = 1 # c\n\n[debug]\n',
+    'version = 2\r\n[plugins."io.containerd.grpc.v1.cri".registry]\r\n  config_path = ""\r\n',
+    'version = 2\nplugins."io.containerd.grpc.v1.cri" = { registry = { } }\n',
+    "version = 2",
+    "",
+    None,
+]
+
+
+@pytest.mark.parametrize("config", LAYOUTS, ids=range(len(LAYOUTS)))
+@pytest.mark.parametrize("edited", [False, True], ids=["as it was", "edited since"])
+def test_apply_and_undo_by_the_journal(tmp_path: Path, config: "str | None", edited: bool) -> None:
+    machine = machine_of(tmp_path, config=config)
+    machine.answer("containerd", "--config")
+    machine.answer("systemctl", "restart", "containerd")
+    machine.answer("ctr", says="")
+    before = machine.files()
+    (engine,) = KIND.detect(machine.host)
+    request = Request(MIRROR, registries=("docker.io",), allow_restart=True)
+    plan = EnrollPlan(request, (KIND.plan(machine.host, engine, request),))
+    assert [result.state for result in apply(machine.host, plan)] == ["done"]
+    if edited and config:
+        text = machine.at(CONFIG).read_bytes().decode()
+        machine.write(CONFIG, f"# theirs\n{text}")
+    undo(machine.host, allow_restart=True)
+    after = machine.files()
+    if edited and config:
+        content = after.pop(CONFIG)[0].decode()
+        was = before.pop(CONFIG)[0].decode()
+        assert content.startswith("# theirs\n")
+        assert tomllib.loads(content) == tomllib.loads(was)
+        if "{ }" not in was and was.endswith("\n"):
+            assert content == f"# theirs\n{was}"
+    kept = {name for name in after if name.startswith("/var")}
+    assert {name: after[name] for name in after if name not in kept} == before
+    assert machine.calls.count(("systemctl", "restart", "containerd")) == 2
