@@ -81,7 +81,8 @@ class FaultHandler(BaseHTTPRequestHandler):
             return
         connection = http.client.HTTPConnection(self.made.direct, timeout=30)
         try:
-            headers = dict(self.headers.items())
+            # Several lines of one name (Accept) are one list.
+            headers = {name: ", ".join(self.headers.get_all(name) or ()) for name in self.headers}
             if faults.no_range:
                 headers.pop("Range", None)
             connection.request(self.command, self.path, headers=headers)
