@@ -18,7 +18,9 @@ PLACES = {
     "shell": [],
     "docker": ["--executor", "container", "--default-image", "debian:bookworm"],
     "podman": ["--executor", "container", "--default-image", "debian:bookworm"],
+    "networked": [],  # a Docker engine that can make networks
 }
+EVERYWHERE = ("shell", "docker", "podman")
 
 
 class World:
@@ -131,7 +133,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, executor: str) -> Worl
     [
         pytest.param(case, place, id=f"{case.name}-{place}")
         for case in CASES
-        for place in json.loads((case / "expected.json").read_text()).get("only", PLACES)
+        for place in json.loads((case / "expected.json").read_text()).get("only", EVERYWHERE)
     ],
     indirect=True,
 )
@@ -171,6 +173,8 @@ def _check_words(result: Result, expected: dict[str, Any]) -> None:
     for stream in ("stdout", "stderr"):
         for text in expected.get(stream, ()):
             assert text in getattr(result, stream)
+        for text in expected.get(f"absent_{stream}", ()):
+            assert text not in getattr(result, stream)
     finished = result.of("job_finished")
     for job, word in expected.get("failure_reason", {}).items():
         assert finished[job]["failure_reason"] == word

@@ -49,6 +49,11 @@ def podman_place(podman_address: str) -> Iterator[Place]:
     yield from container_place(podman_address)
 
 
+@pytest.fixture
+def networked_place(networked_address: str) -> Iterator[Place]:
+    yield from container_place(networked_address)
+
+
 def container_place(address: str) -> Iterator[Place]:
     engine = connect(address)
     executor = ContainerExecutor(engine)
@@ -114,3 +119,11 @@ def open_session(place: Place, snapshot: Snapshot) -> Iterator[OpenSession]:
     yield open_one
     for session in opened:
         session.close()
+
+
+@pytest.fixture(params=["networked", "podman"])
+def service_place(request: pytest.FixtureRequest) -> Place:
+    """Executors that can start services."""
+    found = request.getfixturevalue(f"{request.param}_place")
+    assert isinstance(found, Place)
+    return found
