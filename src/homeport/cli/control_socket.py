@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from homeport.errors import ExitCode, HomeportError, MissingError, Problem
+from homeport.lib.unix_socket import short_path
 
 SOCKET = "control.sock"
 PATIENCE = 30.0
@@ -30,7 +31,8 @@ class _Connection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self.sock.settimeout(self.timeout)
-            self.sock.connect(str(self._path))
+            with short_path(self._path) as short:
+                self.sock.connect(short)
         except BaseException:
             self.sock.close()
             raise
@@ -88,7 +90,8 @@ def find(data: str) -> Control | None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(PATIENCE)
         try:
-            probe.connect(str(path))
+            with short_path(path) as short:
+                probe.connect(short)
         except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
             return None
         except OSError as error:

@@ -147,8 +147,6 @@ def _now() -> "datetime":
 
 def _done(work: "Callable[[], T]") -> "T":
     """Raises UsageError for what cannot be."""
-    from cryptography.exceptions import InvalidSignature
-
     from homeport.errors import MissingError, UsageError
 
     try:
@@ -159,7 +157,5 @@ def _done(work: "Callable[[], T]") -> "T":
         ) from None
     except OSError as error:
         raise MissingError.of(f"{error.filename}: {error.strerror}", code="mirror-ca") from None
-    except InvalidSignature:
-        raise UsageError.of("this CA did not sign that certificate", code="mirror-ca") from None
     except (ValueError, TypeError) as error:
         raise UsageError.of(str(error), code="mirror-ca") from None

@@ -87,7 +87,7 @@ def _lines(known: Mapping[str, Any]) -> Iterator[str]:
     yield f"is {known['upstream']}/{known['repository']} ({known['route']})"
     verdict = "allowed" if known["allowed"] else f"DENIED: {known['reason']}"
     yield f"{verdict}, by rule {known['rule']}"
-    yield _held(known["held"])
+    yield _held(known["held"], local=known["upstream"] == "local")
     state = known.get("upstream_state")
     if state is not None:
         yield f"upstream {state['name']}: {'well' if state['healthy'] else 'ILL'}"
@@ -99,11 +99,13 @@ def _lines(known: Mapping[str, Any]) -> Iterator[str]:
         yield f"last answer: {known['recent'][0]['status']}, {known['recent'][0]['why']}"
 
 
-def _held(held: Mapping[str, Any] | None) -> str:
+def _held(held: Mapping[str, Any] | None, *, local: bool) -> str:
     from homeport.lib.units import format_seconds
 
     if held is None:
-        return "not held here: a pull goes to the upstream"
+        return "not held here" + (
+            ", and nowhere else" if local else ": a pull goes to the upstream"
+        )
     words = [f"held here: {held['digest']}, {held['state']}"]
     if "checked_seconds_ago" in held:
         words.append(f"checked {format_seconds(held['checked_seconds_ago'])} ago")

@@ -70,18 +70,20 @@ def main(args: argparse.Namespace) -> int:
 def _words(
     args: argparse.Namespace, config: "MirrorConfig", path: Path | None
 ) -> dict[str, object]:
+    import shlex
+
     from homeport import __version__
 
     drain = config.limits.drain_timeout
     ports = _ports(config)
     data = Path(config.data)
     named = [data, *([] if path is None else [path])]
-    options = "" if path is None else f" --config {_quoted(path)}"
+    options = "" if path is None else f" --config {_word(path)}"
     return {
         "user": _user(args.user),
-        "program": _quoted(_program()),
-        "options": options + ("" if args.data is None else f" --data {_quoted(data)}"),
-        "data": _quoted(data),
+        "program": _word(_program()),
+        "options": options + ("" if args.data is None else f" --data {_word(data)}"),
+        "data": shlex.quote(str(data)),
         "drain": f"{drain:g}",
         "stop": int(drain) + 1 + AFTER_DRAIN,
         "state": _state(config, data),
@@ -139,9 +141,14 @@ def _user(name: str) -> str:
     return name
 
 
+def _word(path: Path) -> str:
+    """The same in a command line, where `$` begins a variable (systemd.service, Command lines)."""
+    return _quoted(path).replace("$", "$$")
+
+
 def _quoted(path: Path) -> str:
-    """As systemd reads a word (systemd.syntax, Quoting): `%` and `$` mean nothing."""
-    text = str(path).replace("%", "%%").replace("$", "$$")
+    """As systemd reads a word (systemd.syntax, Quoting); `%` begins a specifier."""
+    text = str(path).replace("%", "%%")
     if all(char.isalnum() or char in "/._-+%$" for char in text):
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

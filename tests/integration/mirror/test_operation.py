@@ -370,6 +370,14 @@ def test_commands_say_where_no_mirror_is(tmp_path: Path) -> None:
     assert made.homeport("restore", str(tmp_path / "b")).returncode == 3
 
 
+def test_a_deep_data_folder_has_a_control_socket(upstream_hub: Hub, tmp_path: Path) -> None:
+    text = HEAD + upstream("docker.io", upstream_hub.address)
+    with mirror(tmp_path / ("deep" * 25) / ("folder" * 20), text) as served:
+        assert "ready" in served.homeport("status").stdout
+        reloaded(served, ok=True)
+    assert not (served.data / "control.sock").exists()
+
+
 def test_systemd_accepts_the_unit(served: Mirror, tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("no systemd-analyze")

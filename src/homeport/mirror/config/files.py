@@ -12,6 +12,7 @@ from homeport.mirror.model.config import CredentialsConfig, MirrorConfig, TlsCon
 from homeport.settings.source import KeyPath
 
 MAX_FILE = 4 * 1024**2
+_ISSUE = "homeport mirror ca issue makes certificates for networks without a CA"
 
 
 def check_files(config: MirrorConfig, reading: Reading, env: Mapping[str, str]) -> None:
@@ -67,12 +68,14 @@ def _content(file: str, reading: Reading, path: KeyPath, hint: str | None = None
     return content
 
 
-def _certificates(file: str, reading: Reading, path: KeyPath) -> bytes | None:
+def _certificates(
+    file: str, reading: Reading, path: KeyPath, hint: str | None = None
+) -> bytes | None:
     """The public key of the first certificate (DER), None with a fault."""
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-    content = _content(file, reading, path)
+    content = _content(file, reading, path, hint)
     if content is None:
         return None
     try:
@@ -90,10 +93,10 @@ def _tls(tls: TlsConfig, reading: Reading, path: KeyPath) -> None:
         load_pem_private_key,
     )
 
-    public = _certificates(tls.certificate, reading, (*path, "certificate"))
+    public = _certificates(tls.certificate, reading, (*path, "certificate"), _ISSUE)
     if tls.client_ca is not None:
         _certificates(tls.client_ca, reading, (*path, "client_ca"))
-    content = _content(tls.key, reading, (*path, "key"))
+    content = _content(tls.key, reading, (*path, "key"), _ISSUE)
     if content is None:
         return
     try:

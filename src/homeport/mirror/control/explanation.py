@@ -137,10 +137,11 @@ def _as_asked(question: Question, config: MirrorConfig) -> _Asked:
         if ":" in question.reference:
             parse_digest(question.reference)
         return _Asked(listener=listener, name=question.name, reference=question.reference)
-    image = without_own_host(parse_image(question.image), config)
+    written = parse_image(question.image)
+    image = without_own_host(written, config)
     door = next(
         (entry for entry in config.listeners if entry.name == question.listener),
-        listener_for(image, config),
+        listener_for(written, config),
     )
     name, refusal = image.path, None
     if door.role is Role.DOCKER_MIRROR and image.host:

@@ -1,12 +1,11 @@
 """An image as people write it, on the way to a name that the resolver takes. Pure."""
 
-from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from homeport.mirror.model.config import ListenerConfig, MirrorConfig, Role
-from homeport.mirror.names.hosts import canonical_host, looks_like_host, path_form
+from homeport.mirror.names.hosts import canonical_host, is_host, looks_like_host, path_form
 from homeport.oci.reference import is_name, parse_reference
 
 MAX_IMAGE = 1024
@@ -44,6 +43,8 @@ def parse_image(text: str) -> ImageName:
     first, slash, name = rest.partition("/")
     host = ""
     if slash and (looks_like_host(first) or ":" in first):
+        if not is_host(first.lower()):
+            raise ValueError(f"{first[:128]!r} is no registry's host")
         host, rest = path_form(canonical_host(first)), name
     if not is_name(rest):
         raise ValueError(f"{text[:128]!r} is no image's name")
@@ -51,25 +52,32 @@ def parse_image(text: str) -> ImageName:
 
 
 def without_own_host(image: ImageName, config: MirrorConfig) -> ImageName:
-    """The mirror's own addresses in front say nothing about where the image comes from."""
-    if image.host and image.host not in own_hosts(config.listeners):
+    """The mirror's own addresses in front say nothing about where the image comes from. What
+    follows them may begin with a registry's host again: `registry.corp/ghcr.io/o/i`."""
+    if not any(image.host in own_hosts(listener) for listener in config.listeners):
         return image
+    first, slash, rest = image.name.partition("/")
+    if slash and looks_like_host(first):
+        return ImageName(host=canonical_host(first), name=rest, reference=image.reference)
     return ImageName(host="", name=image.name, reference=image.reference)
 
 
-def own_hosts(listeners: Iterable[ListenerConfig]) -> frozenset[str]:
+def own_hosts(listener: ListenerConfig) -> frozenset[str]:
+    """What stands in front of an image's name for a client of this listener."""
     found: set[str] = set()
-    for listener in listeners:
-        if listener.external_url is not None:
-            found.add(path_form(urlsplit(listener.external_url).netloc.lower()))
-        if not listener.address.startswith("unix:"):
-            found.add(path_form(listener.address.lower()))
+    if listener.external_url is not None:
+        found.add(path_form(urlsplit(listener.external_url).netloc.lower()))
+    if not listener.address.startswith("unix:"):
+        found.add(path_form(listener.address.lower()))
     return frozenset(found)
 
 
 def listener_for(image: ImageName, config: MirrorConfig) -> ListenerConfig:
-    """The first that such a name can be asked at: dockerd asks its registry-mirrors for Docker
-    Hub's images alone."""
+    """The one that is named in front of it, else the first that such a name can be asked at:
+    dockerd asks its registry-mirrors for Docker Hub's images alone."""
+    for listener in config.listeners:
+        if image.host in own_hosts(listener):
+            return listener
     for listener in config.listeners:
         if listener.role is not Role.DOCKER_MIRROR or image.host in ("", config.default_upstream):
             return listener

@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -91,7 +92,10 @@ def renew(
     key = _load_key(target.key)
     if old.public_key() != key.public_key():
         raise ValueError(f"{target.key} is not the key of {target.certificate}")
-    old.verify_directly_issued_by(signer[0])
+    try:
+        old.verify_directly_issued_by(signer[0])
+    except (InvalidSignature, ValueError):
+        raise ValueError(f"the CA in {folder} did not sign {target.certificate}") from None
     names = old.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     purposes = old.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     client = ExtendedKeyUsageOID.CLIENT_AUTH in purposes

@@ -34,6 +34,12 @@ class _Door:
         self.servers: list[asyncio.Server] = []
         self.tasks: list[asyncio.Task[None]] = []
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        if self.config.address.startswith("unix:"):
+            return (self.config.address,)
+        return tuple(map(_spelled, self.sockets))
+
     def stop(self) -> None:
         for server in self.servers:
             server.close()
@@ -85,7 +91,7 @@ class Server:
     def addresses(self) -> Mapping[str, tuple[str, ...]]:
         """Where each listener is bound: `HOST:PORT` with the port that the kernel chose, or the
         configured `unix:` address."""
-        return {name: tuple(map(_spelled, door.sockets)) for name, door in self._doors.items()}
+        return {name: door.addresses for name, door in self._doors.items()}
 
     async def start(self, listeners: Sequence[ListenerConfig]) -> None:
         """Raises OSError for an address that cannot be bound, ValueError for a certificate that
@@ -265,8 +271,6 @@ async def serve(
 
 def _spelled(listener: socket.socket) -> str:
     name = listener.getsockname()
-    if listener.family == socket.AF_UNIX:
-        return f"unix:{name}"
     return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
 
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
+from homeport.lib.unix_socket import short_path
 from homeport.mirror.http.proxy_protocol import FIXED, length_of, source_of
 
 log = logging.getLogger("homeport.mirror.http")
@@ -58,7 +59,8 @@ def _open_unix(path: str) -> socket.socket:
         listener.setblocking(False)
         before = os.umask(0o777 & ~UNIX_MODE)
         try:
-            listener.bind(path)
+            with short_path(path) as short:
+                listener.bind(short)
         finally:
             os.umask(before)
         listener.listen(BACKLOG)
@@ -78,7 +80,8 @@ def _remove_stale(path: str) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1)
         try:
-            probe.connect(path)
+            with short_path(path) as short:
+                probe.connect(short)
         except ConnectionRefusedError:
             Path(path).unlink()
         except OSError:
