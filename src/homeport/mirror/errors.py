@@ -36,7 +36,11 @@ class CutError(Exception):
     """A response that has begun and must not be completed: the connection is closed."""
 
 
-class NoSpaceError(Exception):
+class StoreError(Exception):
+    """The store failed (disk, database); `str()` is for the operator's log, not for clients."""
+
+
+class NoSpaceError(StoreError):
     """The store cannot take more bytes: the disk is full or the quota is reached."""
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from aiohttp.http import RawRequestMessage
 from aiohttp.streams import StreamReader
 
-from homeport.mirror.errors import NoSpaceError, RegistryError
+from homeport.mirror.errors import NoSpaceError, RegistryError, StoreError
 from homeport.mirror.failure import failure
 from homeport.mirror.http.api import ClientGoneError
 from homeport.mirror.http.head import HeaderError
@@ -99,7 +99,11 @@ async def _answer(connection: "Connection", request: Request) -> Reply:
         return failure(error, challenges=False)
     except ClientGoneError:
         raise
-    except (NoSpaceError, OSError, sqlite3.Error):
+    except NoSpaceError as error:
+        log.error("request %s: no space: %s", request.id, error)
+        full = RegistryError(ErrorCode.UNAVAILABLE, "the registry's storage is full", status=507)
+        return failure(full, challenges=False)
+    except (StoreError, OSError, sqlite3.Error):
         connection.shared.counters.defects += 1
         log.exception("request %s: the store failed", request.id)
         unavailable = RegistryError(

@@ -15,16 +15,13 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from homeport.mirror.errors import StoreError as StoreError  # noqa: PLC0414 - part of the Protocols
 from homeport.mirror.model.names import Repository
 from homeport.oci.digest import Digest
 from homeport.oci.manifest import Descriptor, Manifest
 
 BACKUP = "backup"
 """While somebody holds the lease of this name, nothing is forgotten."""
-
-
-class StoreError(Exception):
-    """The store failed (disk, database); `str()` is for the operator's log, not for clients."""
 
 
 class BlobInfo(Struct, frozen=True):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from homeport.mirror.errors import CutError, RegistryError
+from homeport.mirror.errors import CutError, NoSpaceError, RegistryError
 from homeport.mirror.model.names import Repository
 from homeport.mirror.model.record import Cache
 from homeport.mirror.pull.fill import staging_key
@@ -650,6 +650,20 @@ def test_a_store_that_fails_does_not_fail_the_clients() -> None:
 
     async def scenario() -> None:
         async with bench(blobs=Broken()) as b:
+            await b.show(CONTENT)
+            client = await b.get(DIGEST)
+            assert (await client.rest(), client.cache) == (CONTENT, Cache.THROUGH)
+
+    asyncio.run(scenario())
+
+
+def test_a_full_disk_that_leaves_no_room_for_a_lease_does_not_fail_the_clients() -> None:
+    class Full(MemoryMetadata):
+        async def take_lease(self, *_: object, **__: object) -> bool:
+            raise NoSpaceError("database or disk is full")
+
+    async def scenario() -> None:
+        async with bench(metadata=Full()) as b:
             await b.show(CONTENT)
             client = await b.get(DIGEST)
             assert (await client.rest(), client.cache) == (CONTENT, Cache.THROUGH)
