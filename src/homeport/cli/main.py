@@ -23,12 +23,24 @@ examples:
   homeport explain deploy         which rule matched, with which values
   homeport lint                   all problems at once, in GitLab's words
   homeport mirror serve           a registry and mirror of public registries
+  homeport enroll apply           container engines here use the mirror
 
 exit status: 0 done, 1 the pipeline failed, 2 wrong usage or a broken file,
 3 the environment lacks something, 130 interrupted
 """
 
-COMMANDS = ("run", "list", "lint", "render", "explain", "diff", "update", "mirror", "completion")
+COMMANDS = (
+    "run",
+    "list",
+    "lint",
+    "render",
+    "explain",
+    "diff",
+    "update",
+    "mirror",
+    "enroll",
+    "completion",
+)
 
 
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:

@@ -24,6 +24,7 @@ from homeport.enroll.errors import EngineError, EnrollError
 from homeport.enroll.host import Host
 from homeport.enroll.journal import Journal, Record, Step
 from homeport.enroll.model import Effect, EnginePlan, EnrollPlan, FileChange, Finding, Request
+from homeport.enroll.plan import fault
 from homeport.enroll.recovery import recover
 from homeport.enroll.threeway import merged
 from homeport.enroll.writing import missing_folders
@@ -100,14 +101,17 @@ class _Work:
             # An engine before this one shares a file with it: what is left to do?
             plan = kind.plan(self._host, plan.engine, self._request)
         if not plan.changes:
-            return self._restart(kind, plan)
+            faults = tuple(found for found in plan.findings if found.severity == "error")
+            return _result(plan, REFUSED, faults) if faults else self._restart(kind, plan)
+        if not plan.engine.writable:
+            return _result(plan, REFUSED, (_not_ours(plan),))
         try:
             for change in plan.changes:
                 valid(change)
                 unchanged(self._host, change)
             step, record = self._begin(plan)
         except EnrollError as error:
-            return _result(plan, REFUSED, (finding_of(error),))
+            return _result(plan, REFUSED, (fault(error),))
         self._passed("journal")
         try:
             write_changes(self._host, plan.changes, self._passed)
@@ -116,7 +120,7 @@ class _Work:
             self._passed("record")
         except EnrollError as error:
             back = self._revert(kind, step)
-            return _result(plan, REVERTED, (finding_of(error), *back))
+            return _result(plan, REVERTED, (fault(error), *back))
         self._journal.end()
         self._passed("end")
         self._written.update(change.path for change in plan.changes)
@@ -158,7 +162,7 @@ class _Work:
             self._take_up(kind, whole, waits=False)
             self._journal.keep(replace(record, pending=False))
         except EnrollError as error:
-            return _result(plan, REFUSED, (finding_of(error),))
+            return _result(plan, REFUSED, (fault(error),))
         return _result(plan, DONE, ())
 
     def _take_up(self, kind: EngineKind, plan: EnginePlan, *, waits: bool) -> "tuple[Finding, ...]":
@@ -185,7 +189,7 @@ class _Work:
             self._journal.end()
         except EnrollError as error:
             return (
-                finding_of(error),
+                fault(error),
                 Finding(
                     code="not-reverted",
                     message=f"{record.engine.title} could not be put back whole",
@@ -204,6 +208,15 @@ def _waits(plan: EnginePlan, effect: Effect) -> Finding:
         hint=" ".join(plan.command)
         or "apply with --allow-restart, or restart it when that suits you",
         severity="warning",
+    )
+
+
+def _not_ours(plan: EnginePlan) -> Finding:
+    return Finding(
+        code="not-writable",
+        message=f"this user may not write {plan.changes[0].path}",
+        hint="run it with sudo for the system's engines",
+        severity="error",
     )
 
 
@@ -231,13 +244,4 @@ def _result(engine: EnginePlan, state: str, findings: "Sequence[Finding]") -> Re
         state=state,
         findings=tuple(findings),
         files=tuple(change.path for change in engine.changes),
-    )
-
-
-def finding_of(error: EnrollError) -> Finding:
-    """An error as what a person should know of an engine."""
-    said = getattr(error, "said", None)
-    message = f"{error.message}: {said.strip()[:500]}" if said else error.message
-    return Finding(
-        code="failed", message=message, hint=error.hint, place=error.place, severity="error"
     )

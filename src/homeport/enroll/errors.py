@@ -34,3 +34,11 @@ class EngineError(EnrollError):
     def __init__(self, message: str, *, hint: str = "", said: Optional[str] = None) -> None:
         self.said = said
         super().__init__(message, hint=hint)
+
+
+class CannotPullError(EngineError):
+    """This kind of engine pulls nothing by itself, so that nothing can be proven through it."""
+
+
+class MachineError(EnrollError):
+    """The machine does not let us: no permission, no room, a read-only file system."""

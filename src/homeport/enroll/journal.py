@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Optional
 
-from homeport.enroll.errors import ConflictError, EnrollError
+from homeport.enroll.errors import ConflictError, EnrollError, MachineError
 from homeport.enroll.host import Host
 from homeport.enroll.model import Effect, Engine, FileChange, FileState, Request
 from homeport.enroll.plain import from_plain, to_plain
@@ -207,8 +207,8 @@ class Journal:
             "and the files that it names, undo them by hand and remove it",
         )
 
-    def _explain(self, error: OSError) -> EnrollError:
-        return EnrollError(
+    def _explain(self, error: OSError) -> MachineError:
+        return MachineError(
             f"cannot use {self.path}: {error.strerror}",
             hint="homeport keeps there what it needs for undo",
         )

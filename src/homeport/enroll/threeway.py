@@ -163,6 +163,6 @@ def _changed_key(change: FileChange, form: Keyed, content: str, key: KeyChange) 
 
 def _remedy(path: str) -> str:
     return (
-        f"put it back as homeport had written it (homeport enroll status shows that), "
+        f"put it back as homeport had written it (homeport enroll status --json has it), "
         f"or leave the file as it is with --keep {path}"
     )

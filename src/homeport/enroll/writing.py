@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 from typing import Optional
 
-from homeport.enroll.errors import EnrollError
+from homeport.enroll.errors import MachineError
 from homeport.enroll.host import Host
 from homeport.enroll.model import FileState
 
@@ -22,7 +22,7 @@ what a killed run leaves there must not look like one."""
 
 def write_file(host: Host, path: str, state: FileState) -> None:
     """Make the file, or replace it, and wait until it is on the disk. Folders must be there.
-    Raises EnrollError."""
+    Raises MachineError."""
     place = Path(os.path.realpath(host.at(path)))
     try:
         _replace(place, state)
@@ -161,7 +161,7 @@ def _label(place: Path) -> Optional[bytes]:
         return None
 
 
-def _explain(path: str, error: OSError) -> EnrollError:
+def _explain(path: str, error: OSError) -> MachineError:
     reason = error.strerror or str(error)
     hints = {
         errno.ENOSPC: "the disk is full; make room and try again",
@@ -170,4 +170,4 @@ def _explain(path: str, error: OSError) -> EnrollError:
         errno.EACCES: "run it as the user who owns the file (sudo for the system's engines)",
         errno.EPERM: "run it as the user who owns the file (sudo for the system's engines)",
     }
-    return EnrollError(f"cannot write {path}: {reason}", hint=hints.get(error.errno or 0, ""))
+    return MachineError(f"cannot write {path}: {reason}", hint=hints.get(error.errno or 0, ""))
