@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from homeport.mirror.bandwidth.api import Shaper
-from homeport.mirror.errors import RegistryError
+from homeport.mirror.errors import NoSpaceError, RegistryError
 from homeport.mirror.model.endpoint import Blob
 from homeport.mirror.model.exchange import FileBody, Reply, Request, StreamBody
 from homeport.mirror.model.names import Target
@@ -158,7 +159,8 @@ class Blobs:
         if link is None:
             said = await self._proofs.prove(origin, digest, owner=request.address)
             # Held before it is looked for: the sweep must not take what is about to be linked.
-            await self._metadata.hold((digest,), Hold.FILL, until=self._clock() + HELD)
+            with _without_space(f"hold {digest}"):
+                await self._metadata.hold((digest,), Hold.FILL, until=self._clock() + HELD)
         else:
             said = known_size(digest, link.size)
         for _ in range(_ROUNDS):
@@ -185,9 +187,10 @@ class Blobs:
     async def _link(self, origin: Origin, digest: Digest, opened: OpenBlob) -> None:
         """It is here for another repository, and this one was proven to show it, too."""
         try:
-            await self._metadata.link_blob(
-                origin.repository, digest, opened.size, at=self._clock(), durable=False
-            )
+            with _without_space(f"link {digest}"):
+                await self._metadata.link_blob(
+                    origin.repository, digest, opened.size, at=self._clock(), durable=False
+                )
         except BaseException:
             opened.close()
             raise
@@ -359,3 +362,13 @@ class Blobs:
 
 def _body(stream: Stream, length: int | None) -> StreamBody:
     return StreamBody(chunks=stream, length=length, close=stream.close, pace=stream.pace)
+
+
+@contextmanager
+def _without_space(what: str) -> Iterator[None]:
+    """On a full disk a client that was proven to have a right gets its bytes all the same; the next
+    one is proven anew."""
+    try:
+        yield
+    except NoSpaceError as error:
+        _LOG.warning("cannot %s: %s", what, error)

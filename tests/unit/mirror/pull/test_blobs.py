@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from homeport.mirror.errors import NoSpaceError
 from homeport.mirror.model.exchange import FileBody, StreamBody
 from homeport.mirror.model.names import LOCAL, Repository
 from homeport.mirror.model.record import Cache
@@ -566,6 +567,34 @@ def test_a_link_that_cannot_be_written_closes_the_file() -> None:
             assert told.status == 500
             assert "I/O" not in told.message
             assert [each.closed for each in blobs.opened] == [1]
+
+    asyncio.run(scenario())
+
+
+def test_a_full_disk_keeps_no_proven_repository_from_what_is_here() -> None:
+    class Full(MemoryMetadata):
+        full = False
+
+        async def link_blob(self, *arguments: Any, **more: Any) -> None:
+            if self.full:
+                raise NoSpaceError("database or disk is full")
+            await super().link_blob(*arguments, **more)
+
+        async def hold(self, *arguments: Any, **more: Any) -> None:
+            if self.full:
+                raise NoSpaceError("database or disk is full")
+            await super().hold(*arguments, **more)
+
+    async def scenario() -> None:
+        metadata = Full()
+        async with bench(metadata=metadata) as b:
+            await held(b)
+            b.upstream.blobs[OTHER.name, DIGEST] = CONTENT
+            metadata.full = True
+            for _ in range(2):
+                client = await b.get(DIGEST, name=OTHER.name)
+                assert (await client.rest(), client.cache) == (CONTENT, Cache.HIT)
+            assert await metadata.blob(OTHER, DIGEST) is None
 
     asyncio.run(scenario())
 
