@@ -121,6 +121,10 @@ class _Work:
         except EnrollError as error:
             back = self._revert(kind, step)
             return _result(plan, REVERTED, (fault(error), *back))
+        except BaseException:
+            # An interrupt, or a defect of ours: the machine is not left half changed.
+            self._revert(kind, step)
+            raise
         self._journal.end()
         self._passed("end")
         self._written.update(change.path for change in plan.changes)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Optional
 
 from homeport.enroll.engines.api import EngineKind
-from homeport.enroll.errors import ConflictError, EngineError, EnrollError
+from homeport.enroll.errors import ConflictError, EnrollError
 from homeport.enroll.formats.keyed import find_format
 from homeport.enroll.host import Host
 from homeport.enroll.journal import Record, Target
@@ -99,7 +99,7 @@ def take_back(
     if begun and record.effect is not Effect.RECREATE:
         try:
             kind.before_undo(host, record.engine, record.changes)
-        except EngineError as error:
+        except EnrollError as error:
             findings.append(_still_held(record, error))
         passed("cleared")
     for target in targets:
@@ -142,12 +142,12 @@ def _take_up_back(
     )
     try:
         kind.take_up(host, EnginePlan(engine=record.engine, changes=back, effect=record.effect))
-    except EngineError as error:
+    except EnrollError as error:
         return [_still_held(record, error)]
     return []
 
 
-def _still_held(record: Record, error: EngineError) -> Finding:
+def _still_held(record: Record, error: EnrollError) -> Finding:
     return Finding(
         code="engine-holds-on",
         message=f"{record.engine.title} did not give up the mirror: {error.message}",
