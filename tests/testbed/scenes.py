@@ -6,9 +6,17 @@ from pathlib import Path
 from testbed.machine import Machine
 
 DAEMON_JSON = '{\n    "debug": true,\n    "labels": ["a=b"]\n}\n'
-CONTAINERD = (
-    'version = 2\n# kept\n[plugins."io.containerd.grpc.v1.cri"]\n  sandbox_image = "pause"\n'
-)
+CONTAINERD = """version = 2
+# kept
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "pause"
+"""
+K3S = """# kept
+mirrors:
+  quay.io:
+    endpoint:
+    - https://old
+"""
 REGISTRIES = 'unqualified-search-registries = ["docker.io"]\n'
 RUNNER = """concurrent = 2
 check_interval = 0
@@ -67,17 +75,31 @@ def _k3s(machine: Machine) -> None:
 def _kind(machine: Machine) -> None:
     machine.answer("kind", "version", says="kind v0.23.0 go1.22 linux/amd64\n")
     machine.answer("kind", "--version", says="kind version 0.23.0\n")
-    machine.answer("kind", "get", "clusters", says="")
+    machine.answer("kind", "get", "clusters", says="one\ntwo\n")
 
 
 def _minikube(machine: Machine) -> None:
     machine.answer("minikube", "version", says="minikube version: v1.33.0\ncommit: x\n")
-    machine.write("/root/.minikube/config/config.json", '{\n    "driver": "docker"\n}')
+    profile = '{"Name": "minikube", "Driver": "docker"}'
+    machine.write("/root/.minikube/profiles/minikube/config.json", profile)
 
 
 def _colima(machine: Machine) -> None:
     machine.answer("colima", "version", says="colima version 0.6.9\n")
     machine.write("/root/.colima/default/colima.yaml", COLIMA)
+
+
+def _orbstack(machine: Machine) -> None:
+    machine.write("/root/.orbstack/config/docker.json", DAEMON_JSON)
+
+
+def _rancher(machine: Machine) -> None:
+    machine.at("/root/.rd").mkdir(parents=True)
+    machine.write("/root/.local/share/rancher-desktop/lima/0/lima.yaml", "arch: x86_64\n")
+
+
+def _lima(machine: Machine) -> None:
+    machine.write("/root/.lima/default/lima.yaml", "arch: x86_64\n")
 
 
 def _runner(machine: Machine) -> None:
@@ -97,6 +119,9 @@ SCENES: dict[str, Callable[[Machine], None]] = {
     "kind": _kind,
     "minikube": _minikube,
     "colima": _colima,
+    "orbstack": _orbstack,
+    "rancher-desktop": _rancher,
+    "lima": _lima,
     "gitlab-runner": _runner,
 }
 

@@ -18,7 +18,7 @@ from homeport.enroll.verify import Proof, verify
 
 Ask = Callable[..., Probe]
 
-PATHLESS = ("docker", "colima", "minikube", "gitlab-runner")
+PATHLESS = ("docker", "colima", "orbstack", "minikube")
 """Kinds that use Docker's `registry-mirrors`, which takes no path."""
 
 
