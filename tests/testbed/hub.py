@@ -11,10 +11,11 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -68,8 +69,9 @@ class Image(NamedTuple):
 
 
 @contextmanager
-def hub(folder: Path) -> Iterator[Hub]:
-    """A registry and its proxy, until the end of the block."""
+def hub(folder: Path, users: Mapping[str, str] = {}) -> Iterator[Hub]:
+    """A registry and its proxy, until the end of the block. `users` are passwords by name: with
+    any, it answers nobody else (htpasswd)."""
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     config = folder / "registry.yml"
@@ -78,7 +80,7 @@ def hub(folder: Path) -> Iterator[Hub]:
 log: {{level: error, accesslog: {{disabled: true}}}}
 storage: {{filesystem: {{rootdirectory: {folder / "storage"}}}, delete: {{enabled: true}}}}
 http: {{addr: 127.0.0.1:{port}}}
-"""
+{_authentication(folder, users)}"""
     )
     with (folder / "registry.log").open("wb") as log:
         process = subprocess.Popen(
@@ -97,6 +99,21 @@ http: {{addr: 127.0.0.1:{port}}}
     finally:
         process.terminate()
         process.wait(10)
+
+
+def _authentication(folder: Path, users: Mapping[str, str]) -> str:
+    if not users:
+        return ""
+    import bcrypt
+
+    path = folder / "htpasswd"
+    path.write_text(
+        "".join(
+            f"{name}:{bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()}\n"
+            for name, password in users.items()
+        )
+    )
+    return f"auth: {{htpasswd: {{realm: tests, path: {path}}}}}\n"
 
 
 def free_port() -> int:
@@ -124,9 +141,19 @@ def _answers(address: str) -> bool:
         connection.close()
 
 
+class _Server(ThreadingHTTPServer):
+    # Clients that come all at once are kept waiting, not turned away.
+    request_queue_size = 128
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A mirror that was killed leaves connections behind."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def _proxy(made: Hub) -> Iterator[None]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (FaultHandler,), {"made": made}))
+    server = _Server(("127.0.0.1", 0), type("Handler", (FaultHandler,), {"made": made}))
     server.daemon_threads = True
     made.address = f"127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
