@@ -16,8 +16,16 @@ from homeport.enroll.engines.containerd_config import (
     parse_release,
     read_config,
 )
-from homeport.enroll.engines.door import Door, file_state, find_doors, upstream_of
-from homeport.enroll.errors import ConflictError, EngineError, EnrollError
+from homeport.enroll.engines.docker_proxies import from_env
+from homeport.enroll.engines.door import (
+    Door,
+    file_state,
+    find_doors,
+    find_proxies,
+    is_named,
+    upstream_of,
+)
+from homeport.enroll.errors import CannotPullError, ConflictError, EngineError, EnrollError
 from homeport.enroll.formats.toml_text import get_key, parse, set_key, write_value
 from homeport.enroll.host import Host
 from homeport.enroll.model import (
@@ -107,8 +115,7 @@ class Containerd:
         config = None if user else read_config(host, parse_release(engine.version))
         cri = config is not None and config.cri
         findings: list[Finding] = []
-        read = cri or engine.facts.get("nerdctl")
-        if not read and self.name not in request.engines:
+        if not _reads(engine) and not is_named(request, self.name):
             words = "nothing here reads hosts.toml: CRI is off, nerdctl is not installed"
             hint = f"it is written for ctr --hosts-dir {CERTS} with --engines containerd"
             return EnginePlan(engine, findings=(Finding("nothing-reads-it", words, hint),))
@@ -125,6 +132,9 @@ class Containerd:
             _refuse_foreign(host, path, text)
             findings += _find_certificates(host, path)
             changes += _whole(host, path, text, f"{door.registry} is pulled by the mirror")
+            findings += _find_default(host, folder, door.registry)
+        changes += _leave(host, folder, [door.registry for door in doors])
+        findings += find_proxies(doors, _proxies(host, engine))
         keys = _plan_config(host, config) if config is not None and config.cri else ()
         if not user and not cri:
             limits = (*limits, Limit("use the mirror by ctr alone", _CTR, f"--hosts-dir {folder}"))
@@ -176,6 +186,8 @@ class Containerd:
         return None
 
     def pull(self, host: Host, engine: Engine, reference: str) -> Pull:
+        if not _reads(engine) and not self.enrolled(host, engine):
+            raise CannotPullError("nothing here reads hosts.toml, so none was written")
         done = host.run(*_client(engine), *_pulling(engine), reference, limit=120)
         said = (done.err or done.out).strip()
         return Pull(engine=engine.id, reference=reference, ok=done.status == 0, said=said)
@@ -292,6 +304,50 @@ def _host_folder(host: Host, folder: str, registry: str) -> str:
     name, colon, port = registry.rpartition(":")
     other = f"{folder}/{name}_{port}_"
     return other if colon and host.is_dir(other) else f"{folder}/{registry}"
+
+
+def _leave(host: Host, folder: str, registries: Sequence[str]) -> list[FileChange]:
+    """Files of ours for registries that are no longer asked for."""
+    changes = []
+    kept = {_host_folder(host, folder, registry) for registry in registries}
+    for name in host.list(folder):
+        path = f"{folder}/{name}/hosts.toml"
+        before = host.state(path) if host.is_dir(f"{folder}/{name}") else None
+        if (
+            before is not None
+            and f"{folder}/{name}" not in kept
+            and before.content.startswith(MARK)
+        ):
+            why = f"{name} is no longer to be pulled by the mirror"
+            changes.append(FileChange(path, before, None, Ownership.WHOLE, why))
+    return changes
+
+
+def _find_default(host: Host, folder: str, registry: str) -> list[Finding]:
+    """A user's `_default` holds only for registries without a folder of their own."""
+    path = f"{folder}/_default/hosts.toml"
+    if host.exists(f"{_host_folder(host, folder, registry)}/hosts.toml") or not host.exists(path):
+        return []
+    words = f"_default no longer counts for {registry}, which gets a file of its own"
+    return [Finding("shadowed-table", words, "", path, "warning")]
+
+
+def _proxies(host: Host, engine: Engine) -> Mapping[str, str]:
+    """Those of the daemon where CRI pulls, else of this session."""
+    if not engine.facts.get("cri"):
+        return from_env(host.env)
+    said = host.run("systemctl", "show", "--property=MainPID", "containerd", limit=5.0)
+    number = said.out.strip().partition("=")[2]
+    try:
+        text = host.text(f"/proc/{number}/environ") if number.isdigit() else None
+    except EnrollError:
+        text = None
+    entries = (entry.partition("=") for entry in (text or "").split("\0"))
+    return from_env({name: value for name, _, value in entries})
+
+
+def _reads(engine: Engine) -> bool:
+    return bool(engine.facts.get("cri") or engine.facts.get("nerdctl"))
 
 
 def _client(engine: Engine) -> tuple[str, ...]:

@@ -18,7 +18,15 @@ from homeport.enroll.engines.containers_conf import (
     read,
 )
 from homeport.enroll.engines.containers_use import find_hindrances, find_logins
-from homeport.enroll.engines.door import Door, file_state, find_doors, normalise
+from homeport.enroll.engines.docker_proxies import from_env
+from homeport.enroll.engines.door import (
+    Door,
+    file_state,
+    find_doors,
+    find_proxies,
+    is_asked,
+    normalise,
+)
 from homeport.enroll.errors import BrokenFileError, ConflictError, EngineError, EnrollError
 from homeport.enroll.formats.toml_text import write_value
 from homeport.enroll.host import Host
@@ -96,6 +104,7 @@ class Containers:
         carrier = self._carrier(host, layout, request)
         findings = list(_find_shadows(host, layout, others, doors, request.mode))
         findings += find_logins(host, [door.registry for door in doors], doors)
+        findings += find_proxies(doors, from_env(host.env))
         if carrier != self.name:
             words = f"{layout.ours} is shared with {TITLES[carrier]}, whose plan has the change"
             findings = [Finding("shared-file", words), *findings]
@@ -121,8 +130,7 @@ class Containers:
 
     def _carrier(self, host: Host, layout: Layout, request: Request) -> str:
         for name in ORDER[: ORDER.index(self.name)]:
-            asked = not request.engines or name in request.engines
-            same = asked and find_layout(host, name).ours == layout.ours
+            same = is_asked(request, name) and find_layout(host, name).ours == layout.ours
             if same and _version(host, name) is not None:
                 return name
         return self.name

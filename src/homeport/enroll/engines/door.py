@@ -5,13 +5,15 @@ at a foreign mirror, by the path that `Mirror.paths` gives.
 """
 
 import os
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Optional
 from urllib.parse import urlsplit
 
+from homeport.enroll.engines.docker_proxies import capturing
 from homeport.enroll.errors import EnrollError
 from homeport.enroll.host import Host
-from homeport.enroll.model import FileState, Limit, Mirror, MirrorKind, Request
+from homeport.enroll.model import FileState, Finding, Limit, Mirror, MirrorKind, Request
 
 HUB = "docker.io"
 _HUB_NAMES = ("index.docker.io", "registry-1.docker.io", "registry.hub.docker.com")
@@ -78,6 +80,26 @@ def find_doors(request: Request, *, by_name: bool) -> tuple[tuple[Door, ...], tu
         else:
             doors.append(find_door(mirror, registry, by_name=by_name))
     return tuple(doors), tuple(limits)
+
+
+def find_proxies(doors: Iterable[Door], proxies: Mapping[str, str]) -> Iterator[Finding]:
+    """Doors that would be reached through a proxy, which seldom knows the way back inside."""
+    for base in sorted({door.base for door in doors}):
+        proxy = capturing(base, proxies)
+        if proxy is not None:
+            host = urlsplit(base).hostname or ""
+            name = proxy.rpartition("@")[2]  # never what may be a password
+            words = f"{base} would be reached through the proxy {name}"
+            yield Finding("proxy", words, f"add {host} to NO_PROXY", severity="warning")
+
+
+def is_asked(request: Request, kind: str) -> bool:
+    """Whether the request names this kind, or one of its engines, or none at all."""
+    return not request.engines or is_named(request, kind)
+
+
+def is_named(request: Request, kind: str) -> bool:
+    return any(name.partition(":")[0] == kind for name in request.engines)
 
 
 def upstream_of(registry: str) -> str:

@@ -9,7 +9,7 @@ from homeport.enroll.apply import apply
 from homeport.enroll.direct import apply_directly
 from homeport.enroll.engines.containerd import KINDS
 from homeport.enroll.engines.containerd_config import parse_release
-from homeport.enroll.errors import BrokenFileError, ConflictError, EngineError
+from homeport.enroll.errors import BrokenFileError, CannotPullError, ConflictError, EngineError
 from homeport.enroll.host import Ran
 from homeport.enroll.model import (
     Effect,
@@ -239,3 +239,43 @@ def test_apply_and_undo_by_the_journal(tmp_path: Path, config: "str | None", edi
     kept = {name for name in after if name.startswith("/var")}
     assert {name: after[name] for name in after if name not in kept} == before
     assert machine.calls.count(("systemctl", "restart", "containerd")) == 2
+
+
+def test_a_registry_that_is_no_longer_asked_for_is_left(tmp_path: Path) -> None:
+    machine = machine_of(tmp_path, config="version = 2\n")
+    machine.write(f"{CERTS}/_default/hosts.toml", '[host."https://mine"]\n')
+    before = machine.files()
+    (engine,) = KIND.detect(machine.host)
+    for registries in (("docker.io", "ghcr.io"), ("docker.io",)):
+        request = Request(MIRROR, registries=registries)
+        plan = KIND.plan(machine.host, engine, request)
+        codes = [finding.code for finding in plan.findings]
+        assert ("shadowed-table" in codes) is (len(registries) == 2)
+        apply(machine.host, EnrollPlan(request, (plan,)))
+    assert not machine.at(f"{CERTS}/ghcr.io/hosts.toml").exists()
+    assert machine.at(f"{CERTS}/docker.io/hosts.toml").exists()
+    undo(machine.host)
+    after = {name: file for name, file in machine.files().items() if not name.startswith("/var")}
+    assert {name for name in after if not name.endswith("/")} == {
+        name for name in before if not name.endswith("/")
+    }
+
+
+def test_the_proxy_of_the_daemon_is_found(tmp_path: Path) -> None:
+    machine = machine_of(tmp_path, config="version = 2\n")
+    machine.answer("systemctl", "show", says="MainPID=77\n")
+    machine.write("/proc/77/environ", "A=b\0HTTPS_PROXY=http://u:secret@proxy.corp:3128\0")
+    (finding,) = [one for one in plan_of(machine).findings if one.code == "proxy"]
+    assert "proxy.corp:3128" in finding.message
+    assert "secret" not in finding.message
+    machine.write("/proc/77/environ", "HTTPS_PROXY=http://proxy.corp\0NO_PROXY=.corp\0")
+    assert "proxy" not in [one.code for one in plan_of(machine).findings]
+
+
+def test_nothing_is_pulled_where_nothing_was_written(tmp_path: Path) -> None:
+    machine = machine_of(tmp_path, config='disabled_plugins = ["cri"]\n')
+    (engine,) = KIND.detect(machine.host)
+    with pytest.raises(CannotPullError):
+        KIND.pull(machine.host, engine, "docker.io/x:1")
+    request = Request(MIRROR, registries=("docker.io",), engines=("containerd:system",))
+    assert KIND.plan(machine.host, engine, request).changes

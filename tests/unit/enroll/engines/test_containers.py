@@ -208,6 +208,20 @@ def test_tables_that_cannot_stand_in_one_file_are_refused(machine: Machine) -> N
         plan_of(machine)
 
 
+def test_a_proxy_between_is_found(tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "m", env={"https_proxy": "http://proxy.corp:3128"}, uid=0)
+    machine.answer("podman", "--version", says="podman version 4.3.1")
+    assert codes(plan_of(machine)).count("proxy") == 2
+
+
+def test_an_engine_may_be_asked_for_by_its_id(machine: Machine) -> None:
+    machine.answer("skopeo", "--version", says="skopeo version 1.9.3")
+    request = Request(MIRROR, registries=("docker.io",), engines=("skopeo:system",))
+    assert plan_of(machine, SKOPEO, request).changes
+    request = Request(MIRROR, registries=("docker.io",), engines=("skopeo:system", "podman"))
+    assert not plan_of(machine, SKOPEO, request).changes
+
+
 def test_old_format_is_refused(machine: Machine) -> None:
     machine.write(MAIN, '[registries.block]\nregistries = ["docker.io"]\n')
     (engine,) = PODMAN.detect(machine.host)
