@@ -22,6 +22,9 @@ MODULES: Mapping[str, str] = {
     "kind": "kind",
     "minikube": "minikube",
     "colima": "colima",
+    "orbstack": "desktop",
+    "rancher-desktop": "desktop",
+    "lima": "desktop",
     "gitlab-runner": "gitlab_runner",
 }
 """The module of each kind, in the order in which they are enrolled: an engine before those that
