@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 
 from homeport.enroll.engines import docker_plan, docker_pull, docker_reload
 from homeport.enroll.engines.docker_api import Daemon
+from homeport.enroll.engines.docker_config import MIRRORS, read_config
 from homeport.enroll.engines.docker_detect import detect_engines
+from homeport.enroll.engines.docker_draft import release_of
 from homeport.enroll.engines.docker_files import hosts_path
-from homeport.enroll.errors import EngineError, EnrollError
+from homeport.enroll.errors import CannotPullError, EnrollError
 from homeport.enroll.formats import toml_read
 from homeport.enroll.host import Host
 from homeport.enroll.model import Engine, EnginePlan, FileChange, Finding, Pull, Request
@@ -37,22 +39,27 @@ class Docker:
 
     def remove(self, host: Host, engine: Engine, reference: str) -> None:
         if not engine.facts.get("socket"):
-            raise EngineError(f"{engine.title} is not on this machine")
+            raise CannotPullError(f"{engine.title} is not on this machine")
         Daemon(host, str(engine.facts["socket"])).remove(reference)
 
     def enrolled(self, host: Host, engine: Engine) -> Mapping[str, Sequence[str]]:
-        """Docker Hub's mirrors as the running daemon has them, and those of hosts.toml files where
-        it reads such."""
+        """Docker Hub's mirrors as the running daemon has them (as its file has them where it does
+        not run), and those of hosts.toml files where it reads such."""
         found: dict[str, Sequence[str]] = {}
-        if engine.facts.get("socket"):
-            info = Daemon(host, str(engine.facts["socket"])).info()
-            registry = info.get("RegistryConfig")
-            mirrors = registry.get("Mirrors") if isinstance(registry, dict) else None
-            if mirrors:
-                found["docker.io"] = tuple(str(url) for url in mirrors)
+        mirrors = _hub_mirrors(host, engine)
+        if mirrors:
+            found["docker.io"] = mirrors
         if engine.facts.get("store") == "containerd":
             found.update(_read_hosts(host, str(engine.facts.get("certs"))))
         return found
+
+
+def _hub_mirrors(host: Host, engine: Engine) -> Sequence[str]:
+    if engine.running and engine.facts.get("socket"):
+        return Daemon(host, str(engine.facts["socket"])).registries().mirrors
+    path = engine.config
+    text = host.text(path) if path else None
+    return read_config(text, path, release_of(engine)).texts(MIRRORS) if path and text else ()
 
 
 def _read_hosts(host: Host, certs: str) -> Mapping[str, Sequence[str]]:

@@ -9,7 +9,7 @@ import socket
 import struct
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 from urllib.parse import quote, urlencode
 
 from homeport.enroll.errors import EngineError
@@ -20,6 +20,34 @@ PULL = 180.0
 _ANSWER = 8 * 1024 * 1024
 _LINE = 64 * 1024
 _HEADERS = {"Host": "docker", "User-Agent": "homeport-enroll"}
+
+
+class Registries(NamedTuple):
+    """What a daemon holds. `insecure` are HOST:PORT that may be asked over HTTP, `networks` those
+    whose every host may."""
+
+    mirrors: tuple[str, ...]
+    insecure: tuple[str, ...]
+    networks: tuple[str, ...]
+
+
+def read_registries(info: Mapping[str, Any]) -> Registries:
+    """From the answer of `/info`, whatever that is."""
+    found = info.get("RegistryConfig")
+    found = found if isinstance(found, dict) else {}
+    index = found.get("IndexConfigs")
+    entries = index.items() if isinstance(index, dict) else ()
+    insecure = [
+        str(name) for name, entry in entries if isinstance(entry, dict) and not entry.get("Secure")
+    ]
+    networks = texts(found.get("InsecureRegistryCIDRs"))
+    return Registries(texts(found.get("Mirrors")), tuple(insecure), networks)
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    """The texts of a list; none of what is no list."""
+    entries = value if isinstance(value, list) else ()
+    return tuple(entry for entry in entries if isinstance(entry, str))
 
 
 class _OnSocket(http.client.HTTPConnection):
@@ -45,14 +73,16 @@ class Daemon:
     def info(self) -> Mapping[str, Any]:
         return self._object("/info")
 
+    def registries(self) -> Registries:
+        return read_registries(self.info())
+
     def running(self) -> tuple[str, ...]:
         """Names of the containers that run."""
         found = self._ask("GET", "/containers/json")[1]
         names = []
         for entry in found if isinstance(found, list) else []:
-            given = entry.get("Names") if isinstance(entry, dict) else None
-            if given:
-                names.append(str(given[0]).lstrip("/"))
+            given = texts(entry.get("Names")) if isinstance(entry, dict) else ()
+            names += [name.lstrip("/") for name in given[:1]]
         return tuple(sorted(names))
 
     def reloads(self, since: float) -> tuple[Mapping[str, str], ...]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Optional
 
 from homeport.enroll.engines import docker_proxies
-from homeport.enroll.engines.docker_api import Daemon
+from homeport.enroll.engines.docker_api import Daemon, read_registries, texts
 from homeport.enroll.engines.docker_keys import key_of
 from homeport.enroll.engines.docker_places import Place, find_places, home_of, runtime_of
 from homeport.enroll.engines.docker_process import Process, Service, find_process, read_service
@@ -43,8 +43,9 @@ class Found(NamedTuple):
 
     @property
     def rootless(self) -> bool:
-        options = self.info.get("SecurityOptions") or ()
-        return "name=rootless" in options or (not self.info and self.place.user > 0)
+        return "name=rootless" in texts(self.info.get("SecurityOptions")) or (
+            not self.info and self.place.user > 0
+        )
 
 
 def detect_engines(host: Host) -> "list[Engine]":
@@ -80,8 +81,7 @@ def _look(host: Host, place: Place, service: Optional[Service]) -> Optional[Engi
         version, info = daemon.version(), daemon.info()
     except EnrollError as error:
         silent = error.message
-    parts = version.get("Components") or ()
-    if any("podman" in str(part).lower() for part in parts):
+    if "podman" in str(version.get("Components")).lower():
         return None
     if place.wrapper:
         return _describe_wrapped(host, Found(place, version, info, None, None, silent))
@@ -128,8 +128,6 @@ def _describe(host: Host, found: Found) -> Engine:
 
 def _facts(host: Host, found: Found) -> "dict[str, Any]":
     info, process, service = found.info, found.process, found.service
-    registry = info.get("RegistryConfig")
-    registry = registry if isinstance(registry, dict) else {}
     proxies = docker_proxies.from_info(info)
     if not info:
         env = process.env if process else service.env if service else {}
@@ -150,7 +148,7 @@ def _facts(host: Host, found: Found) -> "dict[str, Any]":
         "flags_later": later,
         "flag_mirrors": list(found.flags.get("registry-mirror", ())),
         "service_files": list(service.files) if service else [],
-        "mirrors": [str(url) for url in registry.get("Mirrors") or ()],
+        "mirrors": list(read_registries(info).mirrors),
         "proxies": {name: _masked(url) for name, url in proxies.items()},
         "live_restore": bool(info.get("LiveRestoreEnabled")),
         "certs": _certs_folder(host, found),
@@ -269,8 +267,7 @@ def _is_elsewhere(host: Host, process: int, config: str) -> bool:
 
 
 def _is_containerd(info: Mapping[str, Any]) -> bool:
-    status = info.get("DriverStatus") or ()
-    return any("io.containerd.snapshotter" in str(entry) for entry in status)
+    return "io.containerd.snapshotter" in str(info.get("DriverStatus"))
 
 
 def _masked(url: str) -> str:

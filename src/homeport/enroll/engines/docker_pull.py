@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 from homeport.enroll.engines.docker_api import Daemon, split
 from homeport.enroll.engines.docker_files import netloc
 from homeport.enroll.engines.docker_proxies import capturing
-from homeport.enroll.errors import EngineError, EnrollError
+from homeport.enroll.errors import CannotPullError, EngineError, EnrollError
 from homeport.enroll.host import Host
 from homeport.enroll.model import Engine, Pull
 
@@ -30,9 +30,10 @@ _TYPES = (
 
 
 def pull(host: Host, engine: Engine, reference: str) -> Pull:
+    """Raises CannotPullError for an engine that is elsewhere."""
     socket = engine.facts.get("socket")
     if not socket:
-        return Pull(engine.id, reference, ok=False, said="it is not on this machine")
+        raise CannotPullError(f"{engine.title} is not on this machine")
     daemon = Daemon(host, str(socket))
     try:
         said = daemon.pull(reference)
@@ -54,11 +55,8 @@ def explain(host: Host, engine: Engine, reference: str) -> "list[str]":
         return []
     if "/" not in name:
         name = f"library/{name}"
-    info = Daemon(host, str(engine.facts["socket"])).info()
-    registry = info.get("RegistryConfig")
-    mirrors = registry.get("Mirrors") if isinstance(registry, dict) else None
     found = []
-    for url in [str(entry) for entry in mirrors or ()][:8]:
+    for url in Daemon(host, str(engine.facts["socket"])).registries().mirrors[:8]:
         words = f"The mirror {url.rstrip('/')} says: {_ask(host, engine, url, name, tag)}"
         proxy = capturing(url, engine.facts.get("proxies") or {})
         found.append(f"{words} (but the daemon asks its proxy {proxy})" if proxy else words)

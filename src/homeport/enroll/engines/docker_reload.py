@@ -6,10 +6,10 @@ is no longer in the file stays in the daemon. So nothing is believed but `/info`
 
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Optional
+from collections.abc import Callable, Sequence
+from typing import Optional
 
-from homeport.enroll.engines.docker_api import Daemon
+from homeport.enroll.engines.docker_api import Daemon, Registries
 from homeport.enroll.engines.docker_config import INSECURE, MIRRORS, read_config, same_mirror
 from homeport.enroll.engines.docker_draft import release_of
 from homeport.enroll.engines.docker_places import runtime_of
@@ -41,20 +41,18 @@ def confirm(host: Host, plan: EnginePlan) -> "tuple[Finding, ...]":
     changed = [change for change in plan.changes if change.path == engine.config]
     if not changed or plan.effect is Effect.RECREATE or not _is_up(host, engine):
         return ()
-    registry = _registry(host, engine)
-    held = [str(url) for url in registry.get("Mirrors") or ()]
+    held = _daemon(engine, host).registries()
     found = []
     for change in changed:
         names = {key.path[0] for key in change.keys}
         wanted, unwanted = _lists(change.after, engine), _lists(change.before, engine)
-        if MIRRORS in names and not _same(held, wanted[MIRRORS]):
-            words = f"mirrors {held or 'none'}, not {wanted[MIRRORS] or 'none'}"
+        if MIRRORS in names and not _same(held.mirrors, wanted[MIRRORS]):
+            words = f"the mirrors {_shown(held.mirrors)}, not {_shown(wanted[MIRRORS])}"
             found.append(_mismatch(engine, words))
         if INSECURE in names:
-            insecure = _insecure(registry)
             gone = set(unwanted[INSECURE]) - set(wanted[INSECURE])
-            missing = [name for name in wanted[INSECURE] if not _listed(name, registry)]
-            words = ", ".join([*missing, *sorted(gone & insecure)])
+            missing = [name for name in wanted[INSECURE] if not _is_held(name, held)]
+            words = ", ".join([*missing, *sorted(gone & set(held.insecure))])
             if words:
                 found.append(_mismatch(engine, f"another choice about {words}"))
     return tuple(found)
@@ -77,10 +75,10 @@ def before_undo(host: Host, engine: Engine, changes: Sequence[FileChange]) -> No
                 f"the daemon keeps the mirror until it is restarted: {error.message}",
                 hint="systemctl restart docker",
             ) from None
-        held = _registry(host, engine).get("Mirrors") or ()
+        held = _daemon(engine, host).registries().mirrors
         if MIRRORS in names and held:
             raise EngineError(
-                f"the daemon still holds the mirrors {', '.join(map(str, held))}",
+                f"the daemon still holds the mirrors {_shown(held)}",
                 hint="systemctl restart docker",
             )
 
@@ -172,11 +170,6 @@ def _process(host: Host, engine: Engine, daemon: Daemon) -> Optional[Process]:
     return find_process(host, daemon.peer(), daemon.path, runtime)
 
 
-def _registry(host: Host, engine: Engine) -> Mapping[str, Any]:
-    found = _daemon(engine, host).info().get("RegistryConfig")
-    return found if isinstance(found, dict) else {}
-
-
 def _lists(state: Optional[FileState], engine: Engine) -> "dict[str, tuple[str, ...]]":
     if state is None:
         return {MIRRORS: (), INSECURE: ()}
@@ -188,17 +181,13 @@ def _same(held: Sequence[str], wanted: Sequence[str]) -> bool:
     return len(held) == len(wanted) and all(map(same_mirror, held, wanted))
 
 
-def _insecure(registry: Mapping[str, Any]) -> "set[str]":
-    found = registry.get("IndexConfigs")
-    entries = found.items() if isinstance(found, dict) else ()
-    return {
-        name for name, entry in entries if isinstance(entry, dict) and entry.get("Secure") is False
-    }
+def _is_held(name: str, held: Registries) -> bool:
+    """A network cannot be told from how the daemon writes it; it is believed."""
+    return name in held.insecure or "/" in name
 
 
-def _listed(name: str, registry: Mapping[str, Any]) -> bool:
-    networks = registry.get("InsecureRegistryCIDRs") or ()
-    return name in _insecure(registry) or name in networks or "/" in name or "://" in name
+def _shown(urls: Sequence[str]) -> str:
+    return ", ".join(urls) or "none"
 
 
 def _mismatch(engine: Engine, words: str) -> Finding:
