@@ -42,6 +42,9 @@ def probe(mirror: Mirror, env: Optional[Mapping[str, str]] = None, *, docker: bo
     client = MirrorClient(url, ca=mirror.ca, env=env)
     _is_registry(client)
     about = _about(client) if mirror.kind in (MirrorKind.AUTO, MirrorKind.HOMEPORT) else None
+    if about is not None and client.address.path:
+        root = url[: -len(client.address.path)]
+        raise EnrollError(f"homeport's mirror has no path: {url}", hint=f"write {root}")
     if about is None and mirror.kind is MirrorKind.HOMEPORT:
         raise UnreachableMirrorError(
             f"{url} is a registry, but not homeport's mirror",

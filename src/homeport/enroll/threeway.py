@@ -4,6 +4,7 @@ Nothing that somebody else has written since is lost: other keys stay as they ar
 own keys have been changed the undo is refused.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Optional
@@ -125,12 +126,22 @@ def _put_back(form: Keyed, path: str, content: str, key: KeyChange, source: str)
 
 
 def _same(has: bool, value: Any, had: bool, before: Any) -> bool:
-    """As JSON has it: true is not 1."""
-    return has == had and (not has or (value == before and type(value) is type(before)))
+    """As JSON has it: true is not 1, nor within a list."""
+    return has == had and (not has or _written(value) == _written(before))
+
+
+def _written(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=repr)
 
 
 def _is_empty(change: FileChange, content: str) -> bool:
-    return not find_format(change.format).get(content, change.path, ())[1]
+    """Whether nothing is left but what we have written; an owner's comment is something."""
+    if find_format(change.format).get(content, change.path, ())[1]:
+        return False
+    ours = change.after.content.splitlines() if change.after else []
+    return change.format == "json" or not [
+        line for line in content.splitlines() if line.strip() and line not in ours
+    ]
 
 
 def _with_mode(

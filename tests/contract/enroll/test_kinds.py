@@ -168,6 +168,34 @@ def test_apply_then_nothing_is_left_to_do_then_undo_to_the_byte(
     assert theirs(machine) == before
 
 
+def test_an_edit_of_the_owner_survives_undo(kind: EngineKind, machine: Machine) -> None:
+    plan = plan_of(kind, machine, REQUESTS["tls"])
+    before = {
+        change.path: (change.format, machine.host.text(change.path))
+        for one in plan.engines
+        for change in one.changes
+        if change.ownership is Ownership.KEYS
+    }
+    apply(machine.host, plan, find=find_kind)
+    for path, (name, _) in before.items():
+        text = machine.text(path)
+        if name == "json":
+            edited = find_format("json").set(text, path, ("zz-edited",), [1])
+        else:
+            edited = f"# above\n{text}# below\n"
+        machine.at(path).write_text(edited)
+    undo(machine.host, find=find_kind)
+    for path, (name, old) in before.items():
+        text, form = machine.text(path), find_format(name)
+        values = dict(form.get(old, path, ())[1]) if old and old.strip() else {}
+        if name == "json":
+            values["zz-edited"] = [1]
+        else:
+            assert text.startswith("# above\n")
+            assert text.endswith("# below\n")
+        assert (form.get(text, path, ())[1] or {}) == values
+
+
 def test_another_mirror_takes_the_place_of_the_first(kind: EngineKind, machine: Machine) -> None:
     before = theirs(machine)
     for name in ("tls", "plain"):

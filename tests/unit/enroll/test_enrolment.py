@@ -80,6 +80,15 @@ def test_a_plan_says_what_has_drifted(machine: Machine) -> None:
     assert last.mirror.kind is MirrorKind.HOMEPORT
 
 
+def test_registries_of_an_earlier_enrolment_are_told(machine: Machine) -> None:
+    kind = FakeKind()
+    two = replace(request(), registries=("docker.io", "ghcr.io"))
+    enroll(machine.host, two, kinds=[kind], find=finding(kind), ask=ask)
+    (plan,) = plan_enrolment(machine.host, request(), kinds=[kind], ask=ask).plan.engines
+    assert [one.code for one in plan.findings] == ["left-over"]
+    assert "ghcr.io" in plan.findings[0].message
+
+
 def test_a_file_that_may_not_be_written_is_refused_with_sudo(machine: Machine) -> None:
     class Theirs(FakeKind):
         def detect(self, host: Host) -> tuple[Engine, ...]:

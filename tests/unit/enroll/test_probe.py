@@ -179,6 +179,13 @@ def test_a_path_is_refused_for_docker_alone(monkeypatch: pytest.MonkeyPatch) -> 
     )
 
 
+def test_homeport_has_no_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    Doors(monkeypatch, homeport(*BOTH))
+    with pytest.raises(EnrollError, match="has no path") as caught:
+        probe(Mirror("https://m:5443/hub", ""), {})
+    assert caught.value.hint == "write https://m:5443"
+
+
 def test_hostile_introductions_are_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     for listeners in ({}, [1], [{"role": "registry"}], [{"url": 3, "role": "registry"}]):
         body = {"kind": "homeport", "listeners": listeners, "version": ["x"] * 999}
