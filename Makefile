@@ -9,7 +9,7 @@ TARGET ?= yaml
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check conformance fuzz format docs bench bench-mirror clean
+.PHONY: help demo demo-closed-network test check conformance fuzz format docs bench bench-mirror clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-14s %s\n' "$$name" "$$text"; done
@@ -17,10 +17,14 @@ help: ## list the targets
 demo: .venv/.run ## run the example pipeline, here, now
 	@example/demo.sh $(BIN)/homeport
 
+demo-closed-network: .venv/.run ## a closed network in namespaces, and its cure (as root)
+	tests/setup/install.sh
+	@$(BIN)/python example/closed_network/demo.py
+
 test: .venv/.dev ## install what the tests need (an engine included), check, and run every test
 	tests/setup/install.sh
 	$(MAKE) --no-print-directory check
-	$(PYTEST) tests/contract tests/behaviour tests/integration
+	$(PYTEST) tests/contract tests/behaviour tests/integration tests/e2e
 	$(PYTEST) -q -n auto tests/fuzz
 
 check: .venv/.dev ## format, lint, types, import directions and unit tests

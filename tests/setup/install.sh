@@ -18,6 +18,9 @@ ldapsearch ldap-utils
 docker-registry docker-registry
 buildah buildah
 ctr containerd
+docker-compose docker-compose
+iptables iptables
+ip iproute2
 PROGRAMS
 
 # Debian's busybox and busybox-static hold the same file, one of them without the libraries that

@@ -72,6 +72,8 @@ def issue(
     Raises FileExistsError where the target's key is there, ValueError for a host that is none or a
     CA that has ended, OSError.
     """
+    for path in (target.certificate, target.key):
+        path.parent.mkdir(parents=True, exist_ok=True)
     names = _names(hosts, client=client)
     signer = _load_authority(folder, now)
     key = ec.generate_private_key(ec.SECP256R1())
