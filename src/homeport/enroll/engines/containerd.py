@@ -16,17 +16,24 @@ from homeport.enroll.engines.containerd_config import (
     parse_release,
     read_config,
 )
+from homeport.enroll.engines.containerd_hosts import (
+    find_certificates,
+    find_default,
+    find_traps,
+    host_folder,
+    leave,
+    refuse_foreign,
+    render,
+)
 from homeport.enroll.engines.docker_proxies import from_env
 from homeport.enroll.engines.door import (
-    Door,
     file_state,
     find_doors,
     find_proxies,
     is_named,
-    upstream_of,
 )
 from homeport.enroll.errors import CannotPullError, ConflictError, EngineError, EnrollError
-from homeport.enroll.formats.toml_text import get_key, parse, set_key, write_value
+from homeport.enroll.formats.toml_text import get_key, parse, set_key
 from homeport.enroll.host import Host
 from homeport.enroll.model import (
     Effect,
@@ -36,7 +43,6 @@ from homeport.enroll.model import (
     Finding,
     KeyChange,
     Limit,
-    Mode,
     Ownership,
     Pull,
     Request,
@@ -44,7 +50,6 @@ from homeport.enroll.model import (
 
 SOCKETS = ("/run/containerd/containerd.sock",)
 """The system's. That which dockerd starts for itself, and k3s', belong to those engines."""
-MARK = "# Written by homeport enroll; `homeport enroll undo` removes it."
 CA_NAME = "homeport-ca.crt"
 NAMESPACE = "homeport-verify"
 _RESTART = ("systemctl", "restart", "containerd")
@@ -71,6 +76,7 @@ class Containerd:
         if config is not None and len(config.folders) > 1 and release < (2, 2):
             words = f"config_path is a list, which containerd {_text(release)} does not know"
             findings.append(Finding("config-path-list", words, "", config.set_in, "error"))
+        findings += find_traps(host, _folder(config))
         socket = next((path for path in SOCKETS if host.exists(path)), SOCKETS[0])
         return (
             Engine(
@@ -127,13 +133,13 @@ class Containerd:
             changes += _whole(host, authority, request.mirror.ca, "the mirror's CA")
         for door in doors:
             ca = authority if request.mirror.ca is not None and not door.plain else None
-            path = f"{_host_folder(host, folder, door.registry)}/hosts.toml"
+            path = f"{host_folder(host, folder, door.registry)}/hosts.toml"
             text = render(door, request.mode, ca)
-            _refuse_foreign(host, path, text)
-            findings += _find_certificates(host, path)
+            refuse_foreign(host, path, text)
+            findings += find_certificates(host, path)
             changes += _whole(host, path, text, f"{door.registry} is pulled by the mirror")
-            findings += _find_default(host, folder, door.registry)
-        changes += _leave(host, folder, [door.registry for door in doors])
+            findings += find_default(host, folder, door.registry)
+        changes += leave(host, folder, [door.registry for door in doors])
         findings += find_proxies(doors, _proxies(host, engine))
         keys = _plan_config(host, config) if config is not None and config.cri else ()
         if not user and not cri:
@@ -219,23 +225,6 @@ _CTR = "ctr reads hosts.toml only where it is told to"
 _SHIMS = "containers go on while containerd restarts: each has a shim of its own"
 
 
-def render(door: Door, mode: Mode, ca: Optional[str] = None) -> str:
-    """A hosts.toml. ONLY: the mirror is the server, too, so that nothing else is asked."""
-    url = f"{door.base}/v2/{door.path}" if door.path else door.base
-    settings = ['capabilities = ["pull", "resolve"]']
-    if door.path:
-        settings.append("override_path = true")
-    if ca is not None:
-        settings.append(f"ca = {write_value(ca)}")
-    lines = [MARK]
-    if mode is Mode.ONLY:
-        lines += [f"server = {write_value(url)}", *settings]
-    else:
-        lines.append(f"server = {write_value(upstream_of(door.registry))}")
-    lines += ["", f"[host.{write_value(url)}]", *(f"  {line}" for line in settings)]
-    return "\n".join(lines) + "\n"
-
-
 def _plan_config(host: Host, config: Config) -> tuple[FileChange, ...]:
     """`config_path`, where there is none."""
     if config.folders:
@@ -263,29 +252,6 @@ def _plan_config(host: Host, config: Config) -> tuple[FileChange, ...]:
     return (FileChange(config.path, before, after, Ownership.KEYS, why, "toml", tuple(keys)),)
 
 
-def _refuse_foreign(host: Host, path: str, text: str) -> None:
-    """A hosts.toml of the user's: the order of its hosts, and what its server is, are his."""
-    before = host.state(path)
-    if before is None or before.content.startswith(MARK):
-        return
-    parse(before.content, path)
-    words = "this file is not homeport's; containerd asks its hosts in their order"
-    table = text[text.index("[host.") :].strip().replace("\n", "; ")
-    hint = f"put this before its first [host]: {table}; or move the file away"
-    raise ConflictError(words, hint=hint, place=path)
-
-
-def _find_certificates(host: Host, path: str) -> list[Finding]:
-    folder = path.rpartition("/")[0]
-    if host.exists(path):
-        return []
-    names = [name for name in host.list(folder) if name.endswith((".crt", ".cert", ".key"))]
-    if not names:
-        return []
-    words = f"{', '.join(names)} no longer count: a hosts.toml beside them replaces them"
-    return [Finding("shadowed-certificates", words, "name them in it", folder, "warning")]
-
-
 def _whole(host: Host, path: str, content: str, why: str) -> tuple[FileChange, ...]:
     before = host.state(path)
     if path.endswith(".toml"):
@@ -297,39 +263,6 @@ def _whole(host: Host, path: str, content: str, why: str) -> tuple[FileChange, .
 
 def _folder(config: Optional[Config]) -> str:
     return config.folders[0] if config is not None and config.folders else CERTS
-
-
-def _host_folder(host: Host, folder: str, registry: str) -> str:
-    """`HOST_PORT_` is looked for before `HOST:PORT`."""
-    name, colon, port = registry.rpartition(":")
-    other = f"{folder}/{name}_{port}_"
-    return other if colon and host.is_dir(other) else f"{folder}/{registry}"
-
-
-def _leave(host: Host, folder: str, registries: Sequence[str]) -> list[FileChange]:
-    """Files of ours for registries that are no longer asked for."""
-    changes = []
-    kept = {_host_folder(host, folder, registry) for registry in registries}
-    for name in host.list(folder):
-        path = f"{folder}/{name}/hosts.toml"
-        before = host.state(path) if host.is_dir(f"{folder}/{name}") else None
-        if (
-            before is not None
-            and f"{folder}/{name}" not in kept
-            and before.content.startswith(MARK)
-        ):
-            why = f"{name} is no longer to be pulled by the mirror"
-            changes.append(FileChange(path, before, None, Ownership.WHOLE, why))
-    return changes
-
-
-def _find_default(host: Host, folder: str, registry: str) -> list[Finding]:
-    """A user's `_default` holds only for registries without a folder of their own."""
-    path = f"{folder}/_default/hosts.toml"
-    if host.exists(f"{_host_folder(host, folder, registry)}/hosts.toml") or not host.exists(path):
-        return []
-    words = f"_default no longer counts for {registry}, which gets a file of its own"
-    return [Finding("shadowed-table", words, "", path, "warning")]
 
 
 def _proxies(host: Host, engine: Engine) -> Mapping[str, str]:

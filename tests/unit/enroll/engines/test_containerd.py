@@ -279,3 +279,21 @@ def test_nothing_is_pulled_where_nothing_was_written(tmp_path: Path) -> None:
         KIND.pull(machine.host, engine, "docker.io/x:1")
     request = Request(MIRROR, registries=("docker.io",), engines=("containerd:system",))
     assert KIND.plan(machine.host, engine, request).changes
+
+
+def test_what_the_users_files_do_not_do_is_said(tmp_path: Path) -> None:
+    machine = machine_of(tmp_path, config="version = 2\n")
+    for name, text in {
+        "a.io": "[host\n",
+        "b.io": 'server = "https://b"\n',
+        "c.io": '[host."m.corp"]\ncapabilities = ["pull"]\n',
+        "d.io": 'server = "https://d"\n[host."http://m"]\ncapabilities = ["pull", "resolve"]\n',
+    }.items():
+        machine.write(f"{CERTS}/{name}/hosts.toml", text)
+    (engine,) = KIND.detect(machine.host)
+    assert [(one.code, one.place.removeprefix(CERTS)) for one in engine.findings] == [
+        ("broken-hosts-file", "/a.io/hosts.toml:1:6"),
+        ("server-without-host", "/b.io/hosts.toml:1:1"),
+        ("no-scheme", "/c.io/hosts.toml:1:1"),
+        ("no-resolve", "/c.io/hosts.toml:1:1"),
+    ]
