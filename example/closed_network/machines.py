@@ -1,8 +1,8 @@
 """Machines of a small network on this one, each with its own network and its own files.
 
 A machine is a process in a network and a mount namespace of its own; commands enter both. It has
-this one's files, but what it writes to `/etc`, `/var/lib`, `/run` and its home stays its own, so that
-an engine runs there as it does on any host, and nothing of this machine's is touched.
+this one's files, but what it writes to `/etc`, `/var/lib`, `/run` and its home stays its own, so
+that an engine runs there as it does on any host, and nothing of this machine's is touched.
 """
 
 import os
