@@ -76,12 +76,12 @@ def _version(
         if text is not None and values:
             return 1
         return 3 if release >= (2, 0) else 2
-    if version not in _PLUGINS or isinstance(version, bool):
+    if type(version) is not int or version not in _PLUGINS:
         raise _broken(path, text or "", ("version",), "there is no such version of the file")
     if version == 3 and release and release < (2, 0):
         words = "version 3 is for containerd 2.0 and newer: this one does not start with it"
         raise _broken(path, text or "", ("version",), words)
-    return int(version)
+    return version
 
 
 def _disabled(values: dict[str, Any]) -> Iterator[str]:

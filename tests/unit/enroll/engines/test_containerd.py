@@ -1,15 +1,26 @@
 """containerd's files: which are read, and what is planned."""
 
+import tempfile
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from homeport.enroll.apply import apply
 from homeport.enroll.direct import apply_directly
 from homeport.enroll.engines.containerd import KINDS
 from homeport.enroll.engines.containerd_config import parse_release
-from homeport.enroll.errors import BrokenFileError, CannotPullError, ConflictError, EngineError
+from homeport.enroll.errors import (
+    BrokenFileError,
+    CannotPullError,
+    ConflictError,
+    EngineError,
+    EnrollError,
+)
+from homeport.enroll.formats.toml_text import write_value
 from homeport.enroll.host import Ran
 from homeport.enroll.model import (
     Effect,
@@ -297,3 +308,53 @@ def test_what_the_users_files_do_not_do_is_said(tmp_path: Path) -> None:
         ("no-scheme", "/c.io/hosts.toml:1:1"),
         ("no-resolve", "/c.io/hosts.toml:1:1"),
     ]
+
+
+ODD = st.recursive(
+    st.sampled_from([0, 1, 2, 3, True, "", "x", "cri", "/c", "conf.d/*.toml", 2.0]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "registry",
+                    "mirrors",
+                    "configs",
+                    "tls",
+                    "config_path",
+                    "cri",
+                    "server",
+                    "host",
+                    "capabilities",
+                    "io.containerd.grpc.v1.cri",
+                    "io.containerd.cri.v1.images",
+                ]
+            ),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=10,
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["version", "plugins", "imports", "disabled_plugins", "host", "server"]),
+        ODD,
+    )
+)
+def test_no_file_is_too_odd_to_be_refused(values: dict[str, Any]) -> None:
+    """Detection never raises; a plan raises nothing but EnrollError, and sets what it says."""
+    with tempfile.TemporaryDirectory() as folder:
+        text = "".join(f"{key} = {write_value(value)}\n" for key, value in values.items())
+        machine = machine_of(Path(folder), config=text)
+        machine.write("/etc/containerd/conf.d/a.toml", text)
+        machine.write(f"{CERTS}/x.io/hosts.toml", text)
+        try:
+            plan = plan_of(machine)
+        except EnrollError:
+            return
+        for change in plan.changes:
+            assert change.after is not None
+            tomllib.loads(change.after.content)

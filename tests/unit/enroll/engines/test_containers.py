@@ -13,6 +13,7 @@ from homeport.enroll.engines.containers import KINDS, MARK, Containers, render
 from homeport.enroll.engines.containers_conf import Configuration, Table, find_layout, read
 from homeport.enroll.engines.door import find_doors, upstream_of
 from homeport.enroll.errors import BrokenFileError, ConflictError, EngineError, EnrollError
+from homeport.enroll.formats.toml_text import write_value
 from homeport.enroll.host import Ran
 from homeport.enroll.model import Effect, EnginePlan, Mirror, MirrorKind, Mode, Request
 from testbed.machine import Machine
@@ -292,3 +293,44 @@ def test_ours_is_always_valid_and_first_asked(
         if mode is Mode.ONLY:
             assert ours[door.registry].blocked
             assert len(ours[door.registry].mirrors) == 1
+
+
+ODD = st.recursive(
+    st.sampled_from([1, True, "", "/", "x.y", "x.y/z", "*.y", "https://x", "digest-only"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "prefix",
+                    "location",
+                    "insecure",
+                    "blocked",
+                    "mirror",
+                    "pull-from-mirror",
+                    "mirror-by-digest-only",
+                    "search",
+                    "registries",
+                    "a:b",
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=10,
+)
+TOP = ["registry", "registries", "aliases", "unqualified-search-registries", "short-name-mode"]
+
+
+@given(st.dictionaries(st.sampled_from(TOP), ODD), st.booleans())
+def test_no_file_is_too_odd_to_be_refused(values: dict[str, Any], main: bool) -> None:
+    text = "".join(f"{key} = {write_value(value)}\n" for key, value in values.items())
+    try:
+        found = read(text, "f", main=main)
+    except BrokenFileError:
+        return
+    doors, _ = find_doors(request_of(), by_name=True)
+    tomllib.loads(render(doors, found, Mode.PREFER))
+    used = found.find("docker.io")
+    assert used is None or used.covers("docker.io")
