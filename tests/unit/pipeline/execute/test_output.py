@@ -56,3 +56,22 @@ def test_secrets_are_hidden_everywhere(tmp_path: Path) -> None:
         JobNote(job="job", message="cannot use [MASKED]", warning=True),
     ]
     assert (tmp_path / "log").read_text() == "pw=[MASKED]\nhunt\ncannot use [MASKED]\n"
+
+
+def test_an_aside_waits_for_the_end_of_a_line_and_tears_no_secret(tmp_path: Path) -> None:
+    events: list[Event] = []
+    output = Output("job", tmp_path / "log", Redactor(["hunter22"]), events.append, lambda: 0.0)
+    output.aside("[service:a] hunter22 first")
+    output.write(b"open")
+    output.aside("[service:a] second")
+    output.write(b" line\nhunt")
+    output.aside("[service:a] third")
+    output.write(b"er22\n")
+    output.close()
+    assert events == [
+        JobOutput(job="job", lines=("[service:a] [MASKED] first",)),
+        JobOutput(job="job", lines=("open line",)),
+        JobOutput(job="job", lines=("[service:a] second",)),
+        JobOutput(job="job", lines=("[service:a] third",)),
+        JobOutput(job="job", lines=("[MASKED]",)),
+    ]
