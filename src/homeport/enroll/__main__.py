@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any, Optional
 
 from homeport.enroll.apply import apply
-from homeport.enroll.enrolment import enroll, plan_enrolment, prove
+from homeport.enroll.enrolment import asked_for, enroll, plan_enrolment, prove
 from homeport.enroll.errors import (
     EngineError,
     EnrollError,
@@ -49,7 +49,8 @@ def answer(command: str, question: "dict[str, Any]", host: Host) -> "dict[str, A
         done = enroll(host, _needed(request))
         found = {"ok": done.ok, "probe": done.probe, "plan": done.plan, "results": done.results}
     elif command == "verify":
-        found["proofs"] = proofs = prove(host, request, engines)
+        asked = None if request is None else asked_for(host, request)
+        found["proofs"] = proofs = prove(host, asked, engines)
         found["ok"] = all(proof.ok for proof in proofs)
     elif command == "undo":
         allowed = question.get("allow_restart") is True

@@ -47,11 +47,22 @@ def make_folders(host: Host, path: str) -> tuple[str, ...]:
     missing = missing_folders(host, path)
     try:
         for made in missing:
-            host.at(made).mkdir(mode=0o755, exist_ok=True)
-            sync_folder(host.at(made).parent)
+            _make_folder(host, host.at(made))
     except OSError as error:
         raise _explain(missing[-1], error) from None
     return missing
+
+
+def _make_folder(host: Host, place: Path) -> None:
+    """As its neighbours are: engines of other users must be able to look into what root makes,
+    whatever root's umask is; and a folder in somebody's home is his."""
+    place.mkdir(mode=0o755, exist_ok=True)
+    if host.uid == 0:
+        place.chmod(0o755)
+        owner = place.parent.stat()
+        if os.geteuid() == 0:
+            os.chown(place, owner.st_uid, owner.st_gid)
+    sync_folder(place.parent)
 
 
 def missing_folders(host: Host, path: str) -> tuple[str, ...]:
@@ -111,7 +122,7 @@ def _write_new(temporary: Path, content: bytes, state: FileState, label: Optiona
         file.write(content)
         file.flush()
         _dress(descriptor, state)
-        if label is not None:
+        if label is not None and _label(temporary) != label:
             os.setxattr(descriptor, LABEL, label)
         os.fsync(descriptor)
 

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from homeport.enroll.apply import apply
 from homeport.enroll.formats.json_text import parse_object
 from homeport.enroll.journal import Journal
 from homeport.enroll.model import FileState
-from homeport.enroll.recovery import is_torn
-from testbed.fake_kind import CA, CONFIG, held
-from testbed.killed import URL, run
+from homeport.enroll.recovery import is_torn, resume
+from homeport.enroll.undo import undo
+from testbed.fake_kind import CA, CONFIG, FakeKind, finding, held
+from testbed.killed import URL, plan, run
 from testbed.machine import Machine
 
 USERS = '{\n  "debug": true, "registry-mirrors": [ "https://old" ]\n}\n'
@@ -118,3 +120,28 @@ def test_what_a_cut_write_in_place_leaves_is_known() -> None:
     assert is_torn(state("abcDEFGHI"), after, before)
     assert not is_torn(state("ABCdeX\0\0\0"), before, after)
     assert not is_torn(state("ABC"), before, after)
+
+
+def test_a_killed_change_of_the_mirror_goes_back_to_the_one_before(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    seen = []
+    for stop in range(1, STEPS):
+        machine = fresh(root, USERS)
+        before = files(machine)
+        kind = FakeKind()
+        apply(machine.host, plan(machine, kind, "http://other:1"), find=finding(kind))
+        enrolled = files(machine)
+        status, steps = run(machine, "apply", stop)
+        could_start(machine)
+        if status == 0:
+            break
+        seen.append(steps[-1])
+        resume(machine.host, find=finding(kind))
+        if steps[-1] not in ("record", "end"):
+            assert files(machine) == enrolled, steps[-1]
+            assert held(machine.host) == ["http://other:1", "https://old"], steps[-1]
+        undo(machine.host, find=finding(kind))
+        assert files(machine) == before, steps[-1]
+        assert held(machine.host) == ["https://old"], steps[-1]
+        clean(machine)
+    assert {"journal", "taken up", "confirmed", "record"} <= set(seen)

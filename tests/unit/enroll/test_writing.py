@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from homeport.enroll import writing
 from homeport.enroll.errors import EnrollError
 from homeport.enroll.model import FileState
 from homeport.enroll.writing import make_folders, remove_file, remove_folder, write_file
@@ -117,3 +118,33 @@ def test_folders_are_named_when_made_and_removed_when_empty(machine: Machine) ->
     remove_folder(machine.host, "/etc/x")
     remove_folder(machine.host, "/etc/x")
     assert not machine.at("/etc/x").exists()
+
+
+def test_the_label_is_kept(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An attribute of the user stands for SELinux's, which needs a kernel with it."""
+    monkeypatch.setattr(writing, "LABEL", "user.homeport")
+    place = machine.write(FILE, "old")
+    try:
+        os.setxattr(place, "user.homeport", b"system_u:object_r:container_config_t:s0")
+    except OSError:
+        pytest.skip("this file system has no attributes")
+    write_file(machine.host, FILE, state("new"))
+    assert os.getxattr(place, "user.homeport") == b"system_u:object_r:container_config_t:s0"
+    assert place.read_text() == "new"
+
+
+@pytest.mark.skipif(not ROOT, reason="only root makes folders for others")
+def test_folders_are_open_whatever_the_umask_and_belong_to_whose_home_it_is(
+    machine: Machine,
+) -> None:
+    home = machine.at("/home/ann")
+    home.mkdir(parents=True)
+    os.chown(home, 1234, 1235)
+    old = os.umask(0o077)
+    try:
+        make_folders(machine.host, "/home/ann/.config/containers/x.conf")
+    finally:
+        os.umask(old)
+    for place in (home / ".config", home / ".config" / "containers"):
+        found = place.stat()
+        assert (found.st_mode & 0o777, found.st_uid, found.st_gid) == (0o755, 1234, 1235)
