@@ -12,6 +12,7 @@ from homeport.engine.docker import connect
 from homeport.pipeline.execute.api import ExecutorError, JobSpec, ServiceSpec, Snapshot, Stop
 from homeport.pipeline.execute.container import ContainerExecutor
 from homeport.pipeline.execute.shell import ShellExecutor
+from homeport.pipeline.model.config import Image
 
 WEB = ServiceSpec(image="web", aliases=("db",), env={"SPOKEN": "there"})
 
@@ -148,3 +149,24 @@ def test_the_shell_refuses_services(shell_place: Place) -> None:
     assert isinstance(shell_place.executor, ShellExecutor)
     with pytest.raises(ExecutorError, match="services need a container engine"):
         shell_place.executor.open(spec(shell_place, WEB), ignore)
+
+
+def test_services_find_each_other_by_alias(networked_address: str) -> None:
+    """By the engine's own names; Podman has them only with its DNS plugin."""
+    engine = connect(networked_address)
+    executor = ContainerExecutor(engine)
+    place = Place(executor, Image(name="debian:bookworm"))
+    asks = "until busybox wget -qO- http://db/env | busybox grep SPOKEN; do sleep 0.2; done"
+    asking = ServiceSpec(
+        image="debian:bookworm", aliases=("asking",), command=("sh", "-c", f"{asks}; sleep 9")
+    )
+    heard: list[str] = []
+    wanted = spec(place, asking, WEB, debug_services=True)
+    session = executor.open(wanted, ignore, service_log=heard.append)
+    limit = time.monotonic() + 10
+    while not any("SPOKEN=there" in line for line in heard) and time.monotonic() < limit:
+        time.sleep(0.05)
+    session.close()
+    executor.close()
+    engine.close()
+    assert any("asking" in line and "SPOKEN=there" in line for line in heard), heard
