@@ -1,13 +1,18 @@
 """What is on this machine, and what would have to be changed on it."""
 
+import re
 from collections.abc import Sequence
 from typing import Optional
 
+from homeport.enroll.address import parse_address
 from homeport.enroll.engines.api import EngineKind
 from homeport.enroll.engines.kinds import MODULES, find_kinds
 from homeport.enroll.errors import EnrollError
 from homeport.enroll.host import Host
 from homeport.enroll.model import Engine, EnginePlan, EnrollPlan, Finding, Request
+
+_REGISTRY = re.compile(r"(?:\*\.)?[a-z0-9](?:[a-z0-9.-]{0,252}[a-z0-9])?(?::[0-9]{1,5})?")
+_PATH = re.compile(r"[a-z0-9]+(?:[._/-]{1,2}[a-z0-9]+)*")
 
 
 def detect(
@@ -22,6 +27,7 @@ def make_plan(
 ) -> EnrollPlan:
     """The plan of all engines that the request names. One whose file is broken has a finding of
     the severity `error` and no changes; it does not keep the others."""
+    check_request(request)
     plans = []
     for kind, engine in _found(host, request.engines, kinds):
         try:
@@ -29,6 +35,23 @@ def make_plan(
         except EnrollError as error:  # noqa: PERF203 - each engine for itself
             plans.append(EnginePlan(engine=engine, findings=(fault(error),)))
     return EnrollPlan(request=request, engines=tuple(plans))
+
+
+def check_request(request: Request) -> None:
+    """Names become names of folders and keys of files: refuse what is no registry or path. Raises
+    EnrollError."""
+    for url in (request.mirror.url, request.mirror.hub_url):
+        parse_address(url)
+    if not request.registries:
+        raise EnrollError("no registry is named", hint="--registries docker.io")
+    for name in (*request.registries, *request.mirror.paths):
+        if not _REGISTRY.fullmatch(name):
+            raise EnrollError(
+                f"{name[:100]} is no registry", hint="write HOST[:PORT], as in docker.io,ghcr.io"
+            )
+    for path in request.mirror.paths.values():
+        if not _PATH.fullmatch(path):
+            raise EnrollError(f"{path[:100]} is no path of a registry", hint="ghcr.io=ghcr-proxy")
 
 
 def fault(error: EnrollError) -> Finding:

@@ -31,8 +31,9 @@ def write_file(host: Host, path: str, state: FileState) -> None:
 
 
 def remove_file(host: Host, path: str) -> None:
-    """Remove a file; the link itself where it is one. Nothing where there is none."""
-    place = host.at(path)
+    """Remove a file; of a symbolic link what it points at, as that is what was written. Nothing
+    where there is none."""
+    place = Path(os.path.realpath(host.at(path)))
     try:
         place.unlink()
     except FileNotFoundError:

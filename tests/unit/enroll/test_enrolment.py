@@ -80,6 +80,18 @@ def test_a_plan_says_what_has_drifted(machine: Machine) -> None:
     assert last.mirror.kind is MirrorKind.HOMEPORT
 
 
+@pytest.mark.parametrize(
+    "name", ["../../etc", "https://ghcr.io", "ghcr.io/x", "", "a b", "GHCR.io", "x\n", ".", "-x"]
+)
+def test_what_is_no_registry_never_becomes_a_folder(machine: Machine, name: str) -> None:
+    wanted = replace(request(), registries=("docker.io", name))
+    with pytest.raises(EnrollError, match="is no registry"):
+        plan_enrolment(machine.host, wanted, kinds=[FakeKind()], ask=ask)
+    paths = replace(request(), mirror=replace(request().mirror, paths={"docker.io": f"x/{name}?"}))
+    with pytest.raises(EnrollError, match="is no path"):
+        plan_enrolment(machine.host, paths, kinds=[FakeKind()], ask=ask)
+
+
 def test_registries_of_an_earlier_enrolment_are_told(machine: Machine) -> None:
     kind = FakeKind()
     two = replace(request(), registries=("docker.io", "ghcr.io"))

@@ -148,3 +148,14 @@ def test_folders_are_open_whatever_the_umask_and_belong_to_whose_home_it_is(
     for place in (home / ".config", home / ".config" / "containers"):
         found = place.stat()
         assert (found.st_mode & 0o777, found.st_uid, found.st_gid) == (0o755, 1234, 1235)
+
+
+def test_a_link_that_led_nowhere_does_so_again(machine: Machine) -> None:
+    machine.at("/etc/x").mkdir(parents=True)
+    machine.at("/srv").mkdir()
+    machine.at(FILE).symlink_to("../../srv/real.json")
+    write_file(machine.host, FILE, state("new"))
+    assert machine.text("/srv/real.json") == "new"
+    remove_file(machine.host, FILE)
+    assert machine.at(FILE).is_symlink()
+    assert not machine.at("/srv/real.json").exists()
