@@ -13,6 +13,8 @@ import pytest
 
 from homeport.cli import enroll as command
 from homeport.cli.main import main
+from homeport.enroll.__main__ import answer
+from homeport.enroll.errors import ConflictError
 from homeport.enroll.model import Mirror as Wanted
 from homeport.enroll.model import MirrorKind
 from homeport.enroll.probe import probe
@@ -20,6 +22,7 @@ from testbed.dockerds import CONFIG, Dockerd, docker_machine, running
 from testbed.hub import Hub, free_port, hub
 from testbed.machine import Machine
 from testbed.mirror import Mirror, mirror, upstream
+from testbed.scenes import scene
 
 USERS = b'{\n\t"debug" : true,\n\t"registry-mirrors": [ "http://127.0.0.1:9/" ]\n}'
 
@@ -203,3 +206,51 @@ apply(host, plan, passed=lambda name: name == {stop!r} and os.kill(os.getpid(), 
         assert "put back first" in text + err
         assert place.read_bytes() == USERS
         assert docker.mirrors() == ["http://127.0.0.1:9/"]
+
+
+def test_another_registry_is_a_mirror_as_well(
+    enroll: Any, docker: Dockerd, docker_hub: Hub
+) -> None:
+    place = docker.machine.at(CONFIG)
+    options = ("--mirror", f"http://{docker_hub.direct}", "--engine", "docker")
+    status, text, err = enroll("apply", *options)
+    assert (status, "not proven" in err) == (0, True), text + err
+    status, text, _ = enroll("verify")
+    assert (status, "configured, not proven" in text) == (0, True), text
+    for canary, state in (("corp/only-here:1", "proven"), ("corp/nowhere:1", "failed")):
+        if state == "failed":
+            status, _, err = enroll("verify", "--canary", canary)
+            assert (status, "has no corp/nowhere:1" in err) == (3, True), err
+        else:
+            status, found, err = enroll("verify", "--canary", canary, "--json")
+            assert [one["state"] for one in found["proofs"]] == [state], found
+    assert enroll("undo")[0] == 0
+    assert place.read_bytes() == USERS
+    assert not docker.client.ok("images", "-q").strip()
+
+
+def test_questions_and_answers_in_json(served: Mirror, tmp_path: Path) -> None:
+    """As the fleet speaks with the zipapp: a plan is looked at, and just that is applied."""
+    machine = scene("podman", tmp_path / "machine")
+    before = {path: found for path, found in machine.files().items() if "homeport" not in path}
+
+    def ask(name: str, question: object) -> Any:
+        return json.loads(json.dumps(answer(name, json.loads(json.dumps(question)), machine.host)))
+
+    mirror = {"url": f"http://{served.address}", "hub_url": ""}
+    request = {"mirror": mirror, "engines": ["podman"], "registries": ["docker.io"]}
+    assert [one["kind"] for one in ask("detect", {"engines": ["podman"]})["engines"]] == ["podman"]
+    planned = ask("plan", {"request": request})
+    assert planned["ok"]
+    assert planned["probe"]["proven"]
+    assert planned["plan"]["engines"][0]["changes"]
+    done = ask("apply", {"plan": planned["plan"]})
+    assert [one["state"] for one in done["results"]] == ["done"], done
+    assert ask("status", {})["ok"]
+    again = ask("apply", {"request": request})
+    assert [one["state"] for one in again["results"]] == ["unchanged"], again
+    with pytest.raises(ConflictError):
+        ask("apply", {"plan": planned["plan"]})
+    assert len(ask("undo", {})["undone"]) == 1
+    after = {path: found for path, found in machine.files().items() if "homeport" not in path}
+    assert after == before
