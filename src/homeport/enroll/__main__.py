@@ -4,7 +4,7 @@ The question is an object: `request` (a `Request`), `plan` (an `EnrollPlan`, for
 that), `engines`, `keep`, `allow_restart`. The answer is an object on stdout: `ok`, then `plan`,
 `results`, `proofs`, `undone`, `engines` or `status`; or `error` with `kind`, `message`, `hint` and
 `place`. Exit status 0: done; 1: not all is well; 2: refused; 3: the machine or mirror lacks
-something.
+something; 70: a defect of homeport.
 """
 
 import argparse
@@ -83,6 +83,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         found, code = {"ok": False, "error": {"kind": "EnrollError", "message": "no JSON"}}, 2
     except EnrollError as error:
         found, code = {"ok": False, "error": _plain_error(error)}, status_of(error)
+    except Exception as error:  # noqa: BLE001 - the boundary: whoever asked reads JSON
+        message = f"{type(error).__name__}: {error}"
+        found, code = {"ok": False, "error": {"kind": "defect", "message": message}}, 70
     json.dump(found, sys.stdout)
     sys.stdout.write("\n")
     return code

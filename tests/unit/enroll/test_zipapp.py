@@ -23,7 +23,9 @@ OLDEST = (3, 9)
 def pythons() -> list[str]:
     """Every Python that is here, the oldest that we support among them where it is installed."""
     found = [sys.executable]
-    for name in ("/usr/bin/python3", "python3.9", "python3.10", "python3.12", "python3.13"):
+    names = ["/usr/bin/python3", "python3.9", "python3.10", "python3.12", "python3.13"]
+    names += map(str, sorted(Path("~/.pyenv/versions").expanduser().glob("3.9.*/bin/python")))
+    for name in names:
         place = shutil.which(name)
         works = (
             place
@@ -118,5 +120,8 @@ def test_it_answers_in_json_on_every_python_here(python: str, zipapp: Path, tmp_
     assert (code, found["error"]["message"]) == (2, "Request.mirror is not an object")
     code, found = ask(python, zipapp, tmp_path, "undo", {"keep": 3})
     assert (code, found["error"]["message"]) == (2, "keep is not a list of names")
+    code, found = ask(python, zipapp, tmp_path, "status", {})
+    assert (code == 0) is found["ok"]
+    assert isinstance(found["status"], list)
     code, found = ask(python, zipapp, tmp_path, "apply", [1])
     assert (code, found["error"]["message"]) == (2, "the question is not an object")
