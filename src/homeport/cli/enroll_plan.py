@@ -92,10 +92,14 @@ def print_plan(plan: "EnginePlan", shown: "set[str]") -> None:
         print(f"  {_effect(plan)}")
     for limit in plan.limits:
         hint = f" ({limit.hint})" if limit.hint else ""
-        print(f"  cannot {printable(f'{limit.what}: {limit.why}{hint}')}")
+        print(f"  limit: {printable(f'{limit.what}: {limit.why}{hint}')}")
     if plan.changes and not plan.proven:
         print("  rendered, not verified on a real engine")
-    print_findings(plan.findings)
+    for finding in plan.findings:
+        place = f"{finding.place}: " if finding.place else ""
+        print(f"  {place}{finding.severity}: {printable(finding.message)}")
+        if finding.hint:
+            print(f"    {printable(finding.hint)}")
     print()
 
 
@@ -110,7 +114,7 @@ def _effect(plan: "EnginePlan") -> str:
 
     command = f": {' '.join(plan.command)}" if plan.command else ""
     if plan.effect is Effect.NOTHING:
-        return "read at each pull; nothing is reloaded"
+        return "read at its next pull or start; nothing is reloaded"
     if plan.effect is Effect.RELOAD:
         return "taken up by a reload; no container stops"
     if plan.effect is Effect.RECREATE:

@@ -35,6 +35,7 @@ UNCHANGED = "unchanged"
 DONE = "done"
 PENDING = "pending"
 REVERTED = "reverted"
+STUCK = "stuck"
 REFUSED = "refused"
 
 
@@ -42,7 +43,7 @@ REFUSED = "refused"
 class Result:
     """What became of one engine. `state`: `unchanged` (it was as planned), `done`, `pending` (the
     files are there, a restart by its owner is missing), `reverted` (it refused, all is as it was),
-    `refused` (nothing was begun)."""
+    `stuck` (nor could it be put back: the next run tries again), `refused` (nothing was begun)."""
 
     engine: str
     title: str
@@ -120,7 +121,8 @@ class _Work:
             self._passed("record")
         except EnrollError as error:
             back = self._revert(kind, step)
-            return _result(plan, REVERTED, (fault(error), *back))
+            stuck = any(found.code == "not-reverted" for found in back)
+            return _result(plan, STUCK if stuck else REVERTED, (fault(error), *back))
         except BaseException:
             # An interrupt, or a defect of ours: the machine is not left half changed.
             self._revert(kind, step)

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from homeport.enroll import carrying
-from homeport.enroll.apply import DONE, PENDING, REFUSED, REVERTED, UNCHANGED, apply
+from homeport.enroll.apply import DONE, PENDING, REFUSED, REVERTED, STUCK, UNCHANGED, apply
 from homeport.enroll.errors import BrokenFileError, ConflictError, EnrollError
 from homeport.enroll.journal import Journal
-from homeport.enroll.model import Effect, EnrollPlan
+from homeport.enroll.model import Effect, EnrollPlan, FileChange, FileState, Ownership
 from homeport.enroll.undo import undo
 from testbed.fake_kind import CA, CONFIG, FakeKind, finding, held
 from testbed.killed import URL, plan
@@ -307,3 +307,56 @@ def test_records_that_are_damaged_are_said_to_be(machine: Machine) -> None:
         place.write_text(content)
         with pytest.raises(EnrollError):
             undo(machine.host, find=finding(kind))
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt, KeyError])
+def test_an_interrupt_or_a_defect_puts_the_engine_back_at_once(
+    machine: Machine, fault: type[BaseException]
+) -> None:
+    machine.write(CONFIG, USERS)
+    before = bare(machine)
+    kind = FakeKind()
+
+    def passed(name: str) -> None:
+        if name == "taken up" and machine.text(CONFIG) != USERS:
+            raise fault
+
+    with pytest.raises(fault):
+        apply(machine.host, plan(machine, kind), find=finding(kind), passed=passed)
+    assert bare(machine) == before
+    assert held(machine.host) == ["https://old"]
+    assert Journal(machine.host).under_way() is None
+    assert Journal(machine.host).records() == ()
+
+
+def test_no_engine_after_one_that_could_not_be_put_back(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.write(CONFIG, USERS)
+    kind = FakeKind()
+    made = plan(machine, kind)
+    other = FileChange(
+        "/etc/other", None, FileState("x", 0o644, os.geteuid(), 0), Ownership.WHOLE, "why"
+    )
+    second = replace(
+        made.engines[0], engine=replace(made.engines[0].engine, id="fake:2"), changes=(other,)
+    )
+    kind.refuse = True
+    real = carrying.write_file
+
+    def full(host: object, path: str, state: FileState) -> None:
+        if state.content == USERS:
+            raise EnrollError("No space left on device")
+        real(host, path, state)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(carrying, "write_file", full)
+    both = EnrollPlan(made.request, (made.engines[0], second))
+    found = apply(machine.host, both, find=finding(kind))
+    assert [one.state for one in found] == [STUCK, REFUSED]
+    assert "not-reverted" in [one.code for one in found[0].findings]
+    assert not machine.at("/etc/other").exists()
+    monkeypatch.undo()
+    kind.refuse = False
+    (resumed,) = undo(machine.host, find=finding(kind))
+    assert resumed.findings[0].code == "resumed"
+    assert machine.text(CONFIG) == USERS
