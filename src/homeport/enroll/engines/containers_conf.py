@@ -106,10 +106,12 @@ class Configuration:
 
 
 def find_layout(host: Host, kind: str) -> Layout:
-    """What a client reads. Skopeo has flags instead of the environment; CRI-O is the system's."""
+    """What a client reads. Skopeo has flags instead of the environment; CRI-O is the system's.
+
+    CONTAINERS_REGISTRIES_CONF_DIR is followed by none of those that were tried.
+    """
     mine = f"{host.home}/.config/containers"
     env = {} if kind in ("skopeo", "crio") else host.env
-    alone = env.get("CONTAINERS_REGISTRIES_CONF_DIR", "")
     named = env.get("CONTAINERS_REGISTRIES_CONF") or env.get("REGISTRIES_CONFIG_PATH", "")
     own = kind != "crio" and not named and host.exists(f"{mine}/registries.conf")
     main = named or (f"{mine}/registries.conf" if own else f"{SYSTEM}/registries.conf")
@@ -117,10 +119,8 @@ def find_layout(host: Host, kind: str) -> Layout:
     folders = (users,) if own else (system, users)
     if kind == "crio":
         folders = (system,)
-    if alone:
-        folders = (alone,)
     user = kind != "crio" and (own or host.uid != 0)
-    ours = alone or (users if user else system)
+    ours = users if user else system
     certificates = f"{mine if user else SYSTEM}/certs.d"
     return Layout(main, folders, f"{ours}/{DROP_IN}", certificates, user)
 

@@ -10,18 +10,24 @@ from homeport.enroll.formats.toml_read import get_key, parse
 from homeport.enroll.host import Host
 from homeport.enroll.model import Finding
 
+_MAIN = "CONTAINERS_REGISTRIES_CONF"
+_FOLDER = "CONTAINERS_REGISTRIES_CONF_DIR"
+
 
 def find_hindrances(host: Host, kind: str, layout: Layout) -> Iterator[Finding]:
     """A service elsewhere, an environment that another client does not follow, users' own files."""
     if kind == "podman":
         yield from _find_remote(host)
-    for name in ("CONTAINERS_REGISTRIES_CONF", "CONTAINERS_REGISTRIES_CONF_DIR"):
-        if host.env.get(name) and kind in ("podman", "buildah"):
-            words = f"{name} is set here: other sessions may read other files"
-            yield Finding("environment", words, "enroll where it is not set, too")
-        elif host.env.get(name) and kind == "skopeo":
-            words = f"Skopeo does not follow {name}; it reads {layout.main}"
-            yield Finding("environment", words, "give it --registries-conf, or unset the variable")
+    if host.env.get(_MAIN) and kind in ("podman", "buildah"):
+        words = f"{_MAIN} is set here: other sessions may read other files"
+        yield Finding("environment", words, "enroll where it is not set, too")
+    elif host.env.get(_MAIN) and kind == "skopeo":
+        words = f"Skopeo does not follow {_MAIN}; it reads {layout.main}"
+        yield Finding("environment", words, "give it --registries-conf, or unset the variable")
+    if host.env.get(_FOLDER) and kind != "crio":
+        read = " and ".join(layout.folders)
+        words = f"{_FOLDER} is set, and not followed: drop-ins are read in {read}"
+        yield Finding("environment", words, "unset the variable")
     if not layout.user:
         for home in _homes(host):
             path = f"{home}/.config/containers/registries.conf"

@@ -171,7 +171,7 @@ def test_logins_that_are_not_sent(machine: Machine) -> None:
         ({}, True, "crio", (MAIN, DROP_IN)),
         ({"CONTAINERS_REGISTRIES_CONF": "/x.conf"}, False, "buildah", ("/x.conf", DROP_IN)),
         ({"CONTAINERS_REGISTRIES_CONF": "/x.conf"}, False, "skopeo", (MAIN, DROP_IN)),
-        ({"CONTAINERS_REGISTRIES_CONF_DIR": "/d"}, False, "podman", (MAIN, "/d/99-homeport.conf")),
+        ({"CONTAINERS_REGISTRIES_CONF_DIR": "/d"}, False, "podman", (MAIN, DROP_IN)),
     ],
 )
 def test_which_files_are_read(
