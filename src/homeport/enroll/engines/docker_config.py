@@ -143,11 +143,10 @@ def _judge_unknown(name: str, path: str, place: "tuple[int, int]", release: int)
         words = f"the key {name} is not known of Docker {NEWEST} or older"
         return Finding("docker-key-unknown", words, "", where)
     message = f"dockerd knows no key {name}"
-    right = [key for key in KEYS if key == name.lower()]
-    if right:
-        message += f"; it is written {right[0]}"
-    elif name in KEYS:
+    if name in KEYS:
         message += f" in release {release}"
+    elif name.lower() in KEYS:
+        message += f"; it is written {name.lower()}"
     raise BrokenFileError(path, *place, message, hint=_HINT)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Optional
 from urllib.parse import urlsplit
 
+from homeport.enroll.engines.door import find_door
 from homeport.enroll.errors import EnrollError
 from homeport.enroll.host import Host
 from homeport.enroll.model import FileChange, FileState, Mirror, Mode, Ownership
@@ -83,10 +84,10 @@ def whole(host: Host, path: str, content: str, why: str) -> Optional[FileChange]
 def _place_of(registry: str, mirror: Mirror) -> "tuple[str, list[str]]":
     """The mirror's URL for a registry. homeport is told the registry by `?ns=`; a foreign mirror
     has it under a path."""
-    path = mirror.paths.get(registry)
-    if path:
-        return f"{mirror.url.rstrip('/')}/v2/{path.strip('/')}", ["override_path = true"]
-    return (mirror.hub_url if registry == "docker.io" else mirror.url).rstrip("/"), []
+    door = find_door(mirror, registry, by_name=False)
+    if door.path:
+        return f"{door.base}/v2/{door.path}", ["override_path = true"]
+    return door.base, []
 
 
 def _text(value: str) -> str:

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from homeport.enroll.engines import docker_files
 from homeport.enroll.engines.docker_draft import HOSTS_SINCE, HUB, Draft
-from homeport.enroll.model import Finding, Limit, Mode
+from homeport.enroll.model import Finding, Limit, MirrorKind, Mode
 
 
 def plan_certificates(draft: Draft) -> None:
@@ -59,6 +59,12 @@ def plan_hosts(draft: Draft) -> None:
 def _plan_hosts_of(draft: Draft, name: str) -> None:
     mirror, certs = draft.request.mirror, str(draft.engine.facts.get("certs"))
     path = docker_files.hosts_path(certs, name)
+    if name != HUB and mirror.kind is not MirrorKind.HOMEPORT and name not in mirror.paths:
+        # It would serve what it has of that name: perhaps another registry's image.
+        words = "it is not known under which path this mirror has it"
+        hint = "give the path of its proxy project or repository"
+        draft.limits.append(Limit(f"{name} stays as it is", words, hint))
+        return
     found = draft.host.text(path)
     if found is not None and not docker_files.is_ours(found):
         draft.limits.append(
