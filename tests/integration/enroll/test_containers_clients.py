@@ -25,7 +25,6 @@ from testbed.bound import Bound, Doors, bound, doors
 from testbed.hub import Hub, hub
 
 REGISTRIES = ("docker.io", "ghcr.io", "quay.io")
-DROP_IN = "/etc/containers/registries.conf.d/99-homeport.conf"
 CLIENTS = [kind for kind in KINDS if kind.name != "crio"]
 AGENTS = {"podman": "containers/", "buildah": "Buildah/", "skopeo": "skopeo/"}
 
