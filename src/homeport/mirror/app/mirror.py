@@ -129,6 +129,7 @@ class Mirror:
             tasks={"collect": self._collect, "purge": self._purge},
             jobs={"verify": self._verify},
             about=self._about,
+            groups_of=self._authenticator.groups_of,
             version=__version__,
         )
         self.flow = Flow(

@@ -33,7 +33,8 @@ async def _serve(config: MirrorConfig, reload: Callable[[], MirrorConfig]) -> Ex
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, again.set)
     mirror = Mirror(config)
-    await mirror.open()
+    if not await _open(mirror, stop):
+        return ExitCode.OK
     reloader = asyncio.create_task(_reload(mirror, again, reload))
     try:
         await stop.wait()
@@ -50,6 +51,21 @@ async def _serve(config: MirrorConfig, reload: Callable[[], MirrorConfig]) -> Ex
     finally:
         reloader.cancel()
     return ExitCode.OK
+
+
+async def _open(mirror: Mirror, stop: asyncio.Event) -> bool:
+    """False where it was told to stop meanwhile: a large store takes its time."""
+    opening, stopping = asyncio.create_task(mirror.open()), asyncio.create_task(stop.wait())
+    await asyncio.wait((opening, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not opening.done():
+        opening.cancel()
+    try:
+        await opening
+    except asyncio.CancelledError:
+        log.info("stopped before it served")
+        return False
+    return True
 
 
 async def _reload(mirror: Mirror, again: asyncio.Event, read: Callable[[], MirrorConfig]) -> None:

@@ -18,7 +18,7 @@ from homeport.mirror.auth.certificate import identify_certificate
 from homeport.mirror.auth.challenge import BASIC, bearer_challenge
 from homeport.mirror.auth.header import Basic, Bearer, Malformed, parse_authorization
 from homeport.mirror.auth.htpasswd import NO_USERS, Users, read_htpasswd
-from homeport.mirror.auth.identity import Identity
+from homeport.mirror.auth.identity import ROBOT_PREFIX, Identity
 from homeport.mirror.auth.issuer import Issuers, issuer_problems
 from homeport.mirror.auth.jwks import Fetch
 from homeport.mirror.auth.jwks_fetch import fetch as fetch_https
@@ -87,6 +87,14 @@ class RegistryAuthenticator:
             or self._robots.value
             or self._by_certificate
         )
+
+    def groups_of(self, name: str) -> tuple[str, ...]:
+        """Those that are known without a login: of the settings, and a robot's own."""
+        robot = None
+        if name.startswith(ROBOT_PREFIX):
+            robot = self._robots.value.get(name.removeprefix(ROBOT_PREFIX))
+        own = () if robot is None else robot.groups
+        return tuple(dict.fromkeys((*own, *self._groups.get(name, ()))))
 
     async def authenticate(self, request: Request) -> Principal | Rejected:
         found = await self._entry(request)

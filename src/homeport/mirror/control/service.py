@@ -37,7 +37,8 @@ JobOf = Callable[[Mapping[str, str]], Work]
 class ControlService:
     """`mirror/control/api.Control`. `tasks` are acts by name (`collect`, `purge`), `jobs` long ones
     (`verify`), `facts` numbers for status and metrics that other parts know, `about` more for
-    status, `ready` the reason why it is not, or None."""
+    status, `groups_of` the groups that are known of a name without a login, `ready` the reason why
+    it is not, or None."""
 
     def __init__(
         self,
@@ -53,6 +54,7 @@ class ControlService:
         tasks: Mapping[str, Task],
         jobs: Mapping[str, JobOf] = {},
         about: Callable[[], Mapping[str, Any]] = dict,
+        groups_of: Callable[[str], tuple[str, ...]] = lambda _: (),
         version: str,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -67,6 +69,7 @@ class ControlService:
         self._tasks = tasks
         self._job_of = jobs
         self._about = about
+        self._groups_of = groups_of
         self._version = version
         self._clock = clock
         self._began = clock()
@@ -202,6 +205,7 @@ class ControlService:
         if not named.get("image") and not named.get("name"):
             raise RegistryError(ErrorCode.NAME_INVALID, "image is missing")
         groups = tuple(filter(None, named.pop("groups", "").split(",")))
+        groups += self._groups_of(named.get("principal", ""))
         question = msgspec.convert({**named, "groups": groups}, Question)
         config = self._config()
         if question.listener and question.listener not in {x.name for x in config.listeners}:
