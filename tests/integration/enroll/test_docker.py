@@ -9,12 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from homeport.enroll.apply import apply
 from homeport.enroll.direct import apply_directly, put, undo_directly
+from homeport.enroll.engines import docker_reload
 from homeport.enroll.engines.docker import Docker
 from homeport.enroll.errors import ConflictError, EnrollError
+from homeport.enroll.journal import Journal
 from homeport.enroll.model import (
     Effect,
     EnginePlan,
+    EnrollPlan,
     FileChange,
     FileState,
     KeyChange,
@@ -314,3 +318,29 @@ def test_a_mirror_that_is_a_flag(machine: Machine, served: Mirror) -> None:
             assert plan.changes == ()
     finally:
         machine.host.env["DOCKER_HOST"] = old or ""
+
+
+def test_what_dockerd_refuses_is_put_back(
+    docker: Dockerd, served: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Should our rules ever be milder than dockerd's: its reload fails, and apply reverts."""
+    host = docker.machine.host
+    docker.machine.write(CONFIG, USERS)
+    reload(docker)
+    plan = DOCKER.plan(host, docker.engine(), request_for(served))
+    (change,) = plan.changes
+    bad = '{"max-concurrent-downloads": 9, "registry-mirrors": ["http://m.test/path"]}'
+    assert change.after is not None
+    key = KeyChange(
+        ("registry-mirrors",), True, change.keys[0].before, True, ["http://m.test/path"]
+    )
+    wrong = replace(change, after=replace(change.after, content=bad), keys=(key,))
+    monkeypatch.setattr(docker_reload, "_validate", lambda *_: None)
+    monkeypatch.setattr(docker_reload, "RELOAD", 1.0)
+    whole = EnrollPlan(request_for(served), (replace(plan, changes=(wrong,)),))
+    (result,) = apply(host, whole)
+    assert result.state == "reverted"
+    assert "invalid mirror" in docker.log
+    assert docker.machine.at(CONFIG).read_bytes() == USERS
+    assert docker.mirrors() == ["http://127.0.0.1:9/"]
+    assert Journal(host).records() == ()
