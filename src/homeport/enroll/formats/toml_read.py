@@ -6,37 +6,16 @@ readers differ about: bytes that are no UTF-8, a byte order mark, integers beyon
 
 import re
 from collections.abc import Mapping
-from datetime import date, datetime, time, timedelta, timezone
 from typing import Any, NamedTuple, Optional, Union
 
-from homeport.enroll.errors import BrokenFileError
+from homeport.enroll.formats.toml_scalars import NEWLINE, Scalars, place
 
 Key = Union[str, int]
 Path = tuple[Key, ...]
 
 DEPTH = 64
-_NUMBER_LENGTH = 200
-_BLANK = re.compile(r"[ \t]*")
 _COMMENT = re.compile(r"#[^\x00-\x08\x0a-\x1f\x7f]*")
-_NEWLINE = re.compile(r"\r?\n")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
-_BASIC = re.compile(r'[^"\\\x00-\x08\x0a-\x1f\x7f]*')
-_LITERAL = re.compile(r"[^'\x00-\x08\x0a-\x1f\x7f]*")
-_CONTINUE = re.compile(r"[ \t]*\r?\n(?:[ \t]|\r?\n)*")
-_ESCAPES = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", '"': '"', "\\": "\\"}
-_HEX = {"u": re.compile(r"[0-9A-Fa-f]{4}"), "U": re.compile(r"[0-9A-Fa-f]{8}")}
-_DIGITS = r"[0-9](?:_?[0-9])*"
-_NUMBER = re.compile(
-    r"0x[0-9A-Fa-f](?:_?[0-9A-Fa-f])*|0b[01](?:_?[01])*|0o[0-7](?:_?[0-7])*"
-    rf"|[+-]?(?:0|[1-9](?:_?[0-9])*)((?:\.{_DIGITS})?(?:[eE][+-]?{_DIGITS})?)"
-)
-_WORD = re.compile(r"true|false|[+-]?(?:inf|nan)")
-_CLOCK = r"([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9])(?:\.([0-9]{1,6})[0-9]*)?"
-_TIME = re.compile(_CLOCK)
-_DATE = re.compile(
-    r"([0-9]{4})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
-    rf"(?:[Tt ]{_CLOCK}(?:([Zz])|([+-])([01][0-9]|2[0-3]):([0-5][0-9]))?)?"
-)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -101,11 +80,6 @@ def parse(text: str, path: str) -> Document:
     return _Reader(text, path).document()
 
 
-def place(text: str, position: int) -> tuple[int, int]:
-    line = text.count("\n", 0, position) + 1
-    return line, position - text.rfind("\n", 0, position)
-
-
 def get_key(values: Any, keys: Path) -> tuple[bool, Any]:
     """Whether there is one, and its value; a number leads into an array."""
     current: Any = values
@@ -119,10 +93,9 @@ def get_key(values: Any, keys: Path) -> tuple[bool, Any]:
     return True, current
 
 
-class _Reader:
+class _Reader(Scalars):
     def __init__(self, text: str, path: str) -> None:
-        self._text = text
-        self._path = path
+        super().__init__(text, path)
         self._root = _Table(closed=True)
         self._table = self._root
         self._sections = [Section((), 0, 0, [])]
@@ -132,12 +105,12 @@ class _Reader:
         text = self._text
         odd = _SURROGATE.search(text)
         if odd is not None:
-            raise self._broken(odd.start(), "it is not UTF-8")
+            raise self.broken(odd.start(), "it is not UTF-8")
         if text.startswith("\ufeff"):
-            raise self._broken(0, "it begins with a byte order mark")
+            raise self.broken(0, "it begins with a byte order mark")
         position = 0
         while position < len(text):
-            position = self._blank(position)
+            position = self.blank(position)
             sign = text[position : position + 1]
             if sign == "[":
                 position = self._header(position)
@@ -146,22 +119,14 @@ class _Reader:
             position = self._line_end(position)
         return Document(_plain(self._root), self._sections, self._entries, text)
 
-    def _broken(self, position: int, message: str) -> BrokenFileError:
-        hint = "no engine would read it; mend it first, nothing is changed"
-        return BrokenFileError(self._path, *place(self._text, position), message, hint=hint)
-
-    def _blank(self, position: int) -> int:
-        found = _BLANK.match(self._text, position)
-        return found.end() if found else position
-
     def _line_end(self, position: int) -> int:
         """Past what may end a line: a comment and the line's end."""
-        position = self._comment(self._blank(position))
+        position = self._comment(self.blank(position))
         if position == len(self._text):
             return position
-        found = _NEWLINE.match(self._text, position)
+        found = NEWLINE.match(self._text, position)
         if found is None:
-            raise self._broken(position, "the line goes on where it should end")
+            raise self.broken(position, "the line goes on where it should end")
         return found.end()
 
     def _comment(self, position: int) -> int:
@@ -171,8 +136,8 @@ class _Reader:
     def _filling(self, position: int) -> int:
         """Past blanks, comments and line ends within an array."""
         while True:
-            position = self._comment(self._blank(position))
-            found = _NEWLINE.match(self._text, position)
+            position = self._comment(self.blank(position))
+            found = NEWLINE.match(self._text, position)
             if found is None:
                 return position
             position = found.end()
@@ -182,10 +147,10 @@ class _Reader:
     def _header(self, start: int) -> int:
         text = self._text
         many = text.startswith("[[", start)
-        keys, position = self._key(self._blank(start + (2 if many else 1)))
+        keys, position = self._key(self.blank(start + (2 if many else 1)))
         ending = "]]" if many else "]"
         if not text.startswith(ending, position):
-            raise self._broken(position, f"{ending} is missing")
+            raise self.broken(position, f"{ending} is missing")
         end = position + len(ending)
         holder, way = self._parent(keys, start)
         name = keys[-1]
@@ -194,7 +159,7 @@ class _Reader:
             if there is None:
                 there = holder.values[name] = _Tables()
             if not isinstance(there, _Tables):
-                raise self._broken(start, f"{_dotted(keys)} is something else already")
+                raise self.broken(start, f"{_dotted(keys)} is something else already")
             self._table = _Table(closed=True)
             there.append(self._table)
             way = (*way, name, len(there) - 1)
@@ -202,9 +167,9 @@ class _Reader:
             if there is None:
                 there = holder.values[name] = _Table()
             if not isinstance(there, _Table) or there.frozen:
-                raise self._broken(start, f"{_dotted(keys)} is something else already")
+                raise self.broken(start, f"{_dotted(keys)} is something else already")
             if there.closed or there.section >= 0:
-                raise self._broken(start, f"the table {_dotted(keys)} comes twice")
+                raise self.broken(start, f"the table {_dotted(keys)} comes twice")
             there.closed = True
             self._table = there
             way = (*way, name)
@@ -224,7 +189,7 @@ class _Reader:
                 way = (*way, len(there) - 1)
                 there = there[-1]
             if not isinstance(there, _Table) or there.frozen:
-                raise self._broken(start, f"{key} is no table")
+                raise self.broken(start, f"{key} is no table")
             holder = there
         return holder, way
 
@@ -239,24 +204,24 @@ class _Reader:
         those that stood there before."""
         keys, position = self._key(start)
         if not self._text.startswith("=", position):
-            raise self._broken(position, "= is missing")
+            raise self.broken(position, "= is missing")
         holder = table
         for key in keys[:-1]:
             there = holder.values.get(key)
             if there is None:
                 there = holder.values[key] = _Table(section)
             if not isinstance(there, _Table) or there.frozen or there.closed:
-                raise self._broken(start, f"{key} is something else already")
+                raise self.broken(start, f"{key} is something else already")
             if there.section not in (-1, section):
-                raise self._broken(start, f"the table {key} comes twice")
+                raise self.broken(start, f"the table {key} comes twice")
             there.section = section
             holder = there
         if keys[-1] in holder.values:
-            raise self._broken(start, f"the key {_dotted(keys)} comes twice")
+            raise self.broken(start, f"the key {_dotted(keys)} comes twice")
         path: Path = (*way, *keys)
-        value, end, inner = self._value(self._blank(position + 1), path, depth)
+        value, end, inner = self._value(self.blank(position + 1), path, depth)
         holder.values[keys[-1]] = value
-        entry = Entry(path, start, self._blank(position + 1), end, inner)
+        entry = Entry(path, start, self.blank(position + 1), end, inner)
         self._entries[path] = entry
         return entry
 
@@ -267,25 +232,25 @@ class _Reader:
         while True:
             sign = self._text[position : position + 1]
             if sign in ('"', "'") and sign:
-                part, position = self._string(position)
+                part, position = self.string(position)
             else:
                 found = _BARE.match(self._text, position)
                 if found is None:
-                    raise self._broken(position, "a key is missing or not valid")
+                    raise self.broken(position, "a key is missing or not valid")
                 part, position = found.group(), found.end()
             keys.append(part)
             if len(keys) > DEPTH:
-                raise self._broken(start, "it is nested too deeply")
-            position = self._blank(position)
+                raise self.broken(start, "it is nested too deeply")
+            position = self.blank(position)
             if not self._text.startswith(".", position):
                 return keys, position
-            position = self._blank(position + 1)
+            position = self.blank(position + 1)
 
     # Values
 
     def _value(self, start: int, way: Path, depth: int) -> tuple[Any, int, Optional[list[Entry]]]:
         if depth > DEPTH:
-            raise self._broken(start, "it is nested too deeply")
+            raise self.broken(start, "it is nested too deeply")
         sign = self._text[start : start + 1]
         if sign == "{":
             return self._inline(start, way, depth)
@@ -294,26 +259,26 @@ class _Reader:
             return values, end, None
         if sign and sign in "\"'":
             if self._text.startswith(sign * 3, start):
-                value, end = self._long_string(start)
+                value, end = self.long_string(start)
             else:
-                value, end = self._string(start)
+                value, end = self.string(start)
             return value, end, None
-        return (*self._scalar(start), None)
+        return (*self.scalar(start), None)
 
     def _inline(self, start: int, way: Path, depth: int) -> tuple[_Table, int, list[Entry]]:
         table = _Table()
         entries: list[Entry] = []
-        position = self._blank(start + 1)
+        position = self.blank(start + 1)
         if not self._text.startswith("}", position):
             while True:
                 entry = self._entry(position, table, way, 0, depth + 1)
                 entries.append(entry)
-                position = self._blank(entry.end)
+                position = self.blank(entry.end)
                 if self._text.startswith("}", position):
                     break
                 if not self._text.startswith(",", position):
-                    raise self._broken(position, "a comma or } is missing")
-                position = self._blank(position + 1)
+                    raise self.broken(position, "a comma or } is missing")
+                position = self.blank(position + 1)
         _freeze(table)
         return table, position + 1, entries
 
@@ -327,114 +292,8 @@ class _Reader:
             if self._text.startswith(",", position):
                 position = self._filling(position + 1)
             elif not self._text.startswith("]", position):
-                raise self._broken(position, "a comma or ] is missing")
+                raise self.broken(position, "a comma or ] is missing")
         return values, position + 1
-
-    def _scalar(self, start: int) -> tuple[Any, int]:
-        text = self._text
-        found = _DATE.match(text, start)
-        if found is not None:
-            try:
-                return _moment(found), found.end()
-            except ValueError:
-                raise self._broken(start, "there is no such date") from None
-        found = _TIME.match(text, start)
-        if found is not None:
-            return time(*_clock(found.groups())), found.end()
-        found = _NUMBER.match(text, start)
-        if found is not None:
-            if found.end() - start > _NUMBER_LENGTH:
-                raise self._broken(start, "the number is too large")
-            if found.group(1):
-                return float(found.group()), found.end()
-            number = int(found.group(), 0)
-            if not -(2**63) <= number < 2**63:
-                raise self._broken(start, "the number is too large")
-            return number, found.end()
-        found = _WORD.match(text, start)
-        if found is None:
-            raise self._broken(start, "a value is missing or not valid")
-        word = found.group()
-        return (word == "true" if word in ("true", "false") else float(word)), found.end()
-
-    def _string(self, start: int) -> tuple[str, int]:
-        """A string of one line."""
-        text, quote = self._text, self._text[start]
-        pattern = _BASIC if quote == '"' else _LITERAL
-        parts: list[str] = []
-        position = start + 1
-        while True:
-            found = pattern.match(text, position)
-            position = found.end() if found else position
-            parts.append(found.group() if found else "")
-            sign = text[position : position + 1]
-            if sign == quote:
-                return "".join(parts), position + 1
-            if sign != "\\":
-                raise self._broken(start, "the string has no end on its line")
-            part, position = self._escape(position)
-            parts.append(part)
-
-    def _long_string(self, start: int) -> tuple[str, int]:
-        """A string between three quotes; up to two more may stand before its end."""
-        text, quote = self._text, self._text[start]
-        pattern = _BASIC if quote == '"' else _LITERAL
-        parts: list[str] = []
-        found = _NEWLINE.match(text, start + 3)
-        position = found.end() if found else start + 3
-        while True:
-            found = pattern.match(text, position)
-            position = found.end() if found else position
-            parts.append(found.group() if found else "")
-            sign = text[position : position + 1]
-            newline = _NEWLINE.match(text, position)
-            if newline is not None:
-                parts.append("\n")
-                position = newline.end()
-            elif sign == "\\":
-                going = _CONTINUE.match(text, position + 1)
-                part, position = ("", going.end()) if going else self._escape(position)
-                parts.append(part)
-            elif sign != quote:
-                raise self._broken(start, "the string has no end")
-            else:
-                count = 1
-                while count < 5 and text.startswith(quote, position + count):
-                    count += 1
-                parts.append(quote * (count if count < 3 else count - 3))
-                position += count
-                if count >= 3:
-                    return "".join(parts), position
-
-    def _escape(self, start: int) -> tuple[str, int]:
-        sign = self._text[start + 1 : start + 2]
-        if sign in _ESCAPES:
-            return _ESCAPES[sign], start + 2
-        found = _HEX[sign].match(self._text, start + 2) if sign in _HEX else None
-        if found is not None:
-            number = int(found.group(), 16)
-            if number <= 0x10FFFF and not 0xD800 <= number <= 0xDFFF:
-                return chr(number), found.end()
-        raise self._broken(start, "there is no such escape")
-
-
-def _clock(groups: tuple[Any, ...]) -> tuple[int, int, int, int]:
-    hour, minute, second, fraction = groups[:4]
-    return int(hour), int(minute), int(second), int((fraction or "").ljust(6, "0"))
-
-
-def _moment(found: "re.Match[str]") -> Union[date, datetime]:
-    groups = found.groups()
-    day = (int(groups[0]), int(groups[1]), int(groups[2]))
-    if groups[3] is None:
-        return date(*day)
-    zone: Optional[timezone] = None
-    if groups[7]:
-        zone = timezone.utc
-    elif groups[8]:
-        offset = timedelta(hours=int(groups[9]), minutes=int(groups[10]))
-        zone = timezone(-offset if groups[8] == "-" else offset)
-    return datetime(*day, *_clock(groups[3:]), tzinfo=zone)
 
 
 def _freeze(table: _Table) -> None:

@@ -5,14 +5,20 @@ readers differ about, or what an edit could change at a distance, is refused wit
 anchors, aliases, tags, merges, complex keys, keys that come twice, scalars over several lines.
 """
 
-import json
 import re
-from typing import Any, NamedTuple, Optional, Union
+from typing import Any, Optional
 
 from homeport.enroll.errors import BrokenFileError
-
-Key = Union[str, int]
-Path = tuple[Key, ...]
+from homeport.enroll.formats.yaml_values import (
+    Document,
+    Entry,
+    List,
+    Map,
+    Path,
+    place,
+    scalar,
+    unquoted,
+)
 
 DEPTH = 32
 _BLANK = re.compile(r"[ \t]*")
@@ -29,10 +35,6 @@ _FLOW_PLAIN = re.compile(
     _FIRST + r"(?:[^\s:#,\[\]{}\x00-\x1f]|:(?=[^\s,\[\]{}])|(?<=\S)#|[ \t]+(?=[^\s:#,\[\]{}]))*"
 )
 _TEXT = re.compile(r"[|>]([1-9]?[+-]?|[+-][1-9])[ \t]*(?:(?<=[ \t])#[^\r\n]*)?(?=\r?\n|\Z)")
-_INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})\Z")
-_FLOAT = re.compile(
-    r"[-+]?(?:\.[0-9]{1,40}|[0-9]{1,40}(?:\.[0-9]{0,40})?)(?:[eE][-+]?[0-9]{1,3})?\Z"
-)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ODD = {
     "&": "an anchor",
@@ -45,61 +47,9 @@ _ODD = {
 }
 
 
-class Entry(NamedTuple):
-    """`KEY: VALUE`: where the key begins, the place behind its colon, where the value ends."""
-
-    start: int
-    value: int
-    end: int
-
-
-class Map(NamedTuple):
-    """`indent` is the column of its keys; `start` and `end` are those of the braces if `flow`."""
-
-    flow: bool
-    start: int
-    end: int
-    indent: int
-    keys: "list[str]"
-    compact: bool = False
-
-
-class List(NamedTuple):
-    """`items` are where the dash of each stands, or the item itself if `flow`."""
-
-    flow: bool
-    start: int
-    end: int
-    indent: int
-    items: "list[int]"
-
-
-class Document(NamedTuple):
-    """Values, and places by the way to them; a number in it leads into a list."""
-
-    values: "dict[str, Any]"
-    entries: "dict[Path, Entry]"
-    maps: "dict[Path, Map]"
-    lists: "dict[Path, List]"
-    text: str
-    start: int
-
-    def place(self, *keys: Key) -> "tuple[int, int]":
-        for depth in range(len(keys), 0, -1):
-            entry = self.entries.get(keys[:depth])
-            if entry is not None:
-                return place(self.text, entry.start)
-        return 1, 1
-
-
 def parse(text: str, path: str) -> Document:
     """An empty document is an empty map. Raises BrokenFileError with the place in `path`."""
     return _Reader(text, path).document()
-
-
-def place(text: str, position: int) -> "tuple[int, int]":
-    line = text.count("\n", 0, position) + 1
-    return line, position - text.rfind("\n", 0, position)
 
 
 class _Reader:
@@ -205,7 +155,7 @@ class _Reader:
             colon = _COLON.match(text, found.end()) if found else None
             if found is None or colon is None:
                 return None
-            return _unquoted(found.group()), colon.end()
+            return unquoted(found.group()), colon.end()
         if sign in ("&", "*", "!", "%", "@", "`") and sign:
             raise self._broken(position, f"{_ODD[sign]} is not edited here")
         if re.compile(r"\?(?=\s|\Z)").match(text, position):
@@ -303,7 +253,7 @@ class _Reader:
         found = _PLAIN.match(text, position)
         if found is None:
             raise self._broken(position, "a value is missing or not valid")
-        return _scalar(found.group()), found.end()
+        return scalar(found.group()), found.end()
 
     def _long(self, position: int, indent: int) -> "tuple[str, int]":
         """A `|` or `>` text: its lines as they are, without their indentation; folds stay."""
@@ -333,7 +283,7 @@ class _Reader:
             raise self._broken(
                 position, "the text in quotes has no end on its line, or odd escapes"
             )
-        return _unquoted(found.group()), found.end()
+        return unquoted(found.group()), found.end()
 
     # Flows
 
@@ -370,7 +320,7 @@ class _Reader:
         found = _FLOW_PLAIN.match(text, position)
         if found is None:
             raise self._broken(position, "a value is missing or not valid")
-        return _scalar(found.group()), found.end()
+        return scalar(found.group()), found.end()
 
     def _flow_list(self, start: int, way: Path, depth: int) -> "tuple[list[Any], int]":
         values: list[Any] = []
@@ -414,18 +364,3 @@ class _Reader:
 def _match(pattern: "re.Pattern[str]", text: str, position: int) -> int:
     found = pattern.match(text, position)
     return found.end() if found else position
-
-
-def _unquoted(raw: str) -> str:
-    return str(json.loads(raw)) if raw[0] == '"' else raw[1:-1].replace("''", "'")
-
-
-def _scalar(raw: str) -> Any:
-    """As YAML 1.2 has it. What 1.1 reads otherwise (`yes`, `010`) stays text."""
-    if raw in ("~", "null", "Null", "NULL"):
-        return None
-    if raw in ("true", "True", "TRUE", "false", "False", "FALSE"):
-        return raw[0] in "tT"
-    if _INT.match(raw):
-        return int(raw)
-    return float(raw) if _FLOAT.match(raw) else raw

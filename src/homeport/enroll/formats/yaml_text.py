@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from homeport.enroll.errors import BrokenFileError, EnrollError
-from homeport.enroll.formats.yaml_read import Document, Key, List, Map, Path, parse
+from homeport.enroll.formats.yaml_read import parse
+from homeport.enroll.formats.yaml_values import Document, Key, List, Map, Path
 
 __all__ = ["drop_key", "get_key", "parse", "set_key", "write_block", "write_scalar"]
 
