@@ -10,9 +10,10 @@ In the state folder (0700, as the files that we keep copies of may hold secrets)
 import contextlib
 import json
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Optional
+from typing import Any, Optional
 
 from homeport.enroll.errors import ConflictError, EnrollError, MachineError
 from homeport.enroll.host import Host
@@ -63,7 +64,8 @@ class Step:
 def state_folder(host: Host) -> str:
     """Root's is the machine's; a user has one for what is his."""
     if host.uid == 0:
-        return "/var/lib/homeport/enroll"
+        # Not below /var/lib/homeport: that is the mirror's, whose user is not root.
+        return "/var/lib/homeport-enroll"
     home = host.env.get("XDG_STATE_HOME") or f"{host.home}/.local/state"
     return f"{home}/homeport/enroll"
 
@@ -82,6 +84,7 @@ class Journal:
 
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._check_folder()
             descriptor = os.open(
                 self._folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
             )
@@ -105,18 +108,16 @@ class Journal:
 
     def records(self) -> tuple[Record, ...]:
         """In the order in which the engines were enrolled."""
-        place = self._folder / _RECORDS
-        try:
-            data = json.loads(place.read_bytes())
-        except FileNotFoundError:
+        data = self._read(_RECORDS)
+        if data is None:
             return ()
-        except OSError as error:
-            raise self._explain(error) from None
-        except ValueError:
-            raise self._broken(_RECORDS) from None
-        if not isinstance(data, dict) or data.get("version") != VERSION:
+        entries = data.get("records")
+        if not isinstance(entries, list):
             raise self._broken(_RECORDS)
-        return tuple(from_plain(Record, entry) for entry in data.get("records", ()))
+        try:
+            return tuple(from_plain(Record, entry) for entry in entries)
+        except EnrollError:
+            raise self._broken(_RECORDS) from None
 
     def record_of(self, engine: str) -> Optional[Record]:
         return next((entry for entry in self.records() if entry.engine.id == engine), None)
@@ -148,15 +149,7 @@ class Journal:
 
     def begin(self, step: Step) -> None:
         """Say what is about to be done. It is on the disk when this returns."""
-        line = json.dumps(to_plain(step)).encode() + b"\n"
-        place = self._folder / _JOURNAL
-        try:
-            self._put(_JOURNAL, line)
-            sync_folder(self._folder)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                place.unlink()
-            raise self._explain(error) from None
+        self._put(_JOURNAL, {"version": VERSION, "step": to_plain(step)})
 
     def end(self) -> None:
         """Nothing is under way any more."""
@@ -167,38 +160,74 @@ class Journal:
             raise self._explain(error) from None
 
     def under_way(self) -> Optional[Step]:
-        """The step that a killed run has begun and not ended. Of one that is not written to its
-        end, nothing has been done yet."""
+        """The step that a killed run has begun and not ended."""
+        data = self._read(_JOURNAL)
+        if data is None:
+            return None
         try:
-            data = (self._folder / _JOURNAL).read_bytes()
+            return from_plain(Step, data.get("step"))
+        except EnrollError:
+            raise self._broken(_JOURNAL) from None
+
+    def _write(self, records: Sequence[Record]) -> None:
+        self._put(_RECORDS, {"version": VERSION, "records": [to_plain(entry) for entry in records]})
+
+    def _read(self, name: str) -> "Optional[dict[str, Any]]":
+        try:
+            with open(self._folder / name, "rb", opener=_open_own) as file:
+                data = json.loads(file.read())
         except FileNotFoundError:
             return None
         except OSError as error:
             raise self._explain(error) from None
-        if not data.endswith(b"\n"):
-            return None
-        try:
-            return from_plain(Step, json.loads(data))
-        except ValueError:
-            raise self._broken(_JOURNAL) from None
+        except (ValueError, RecursionError):
+            raise self._broken(name) from None
+        version = data.get("version") if isinstance(data, dict) else None
+        if type(version) is int and version > VERSION:
+            raise EnrollError(
+                f"{self.path}/{name} is of a newer homeport than this one",
+                hint="use that version here: this one might undo too little",
+            )
+        if version != VERSION:
+            raise self._broken(name)
+        return dict(data)
 
-    def _write(self, records: Sequence[Record]) -> None:
-        data = {"version": VERSION, "records": [to_plain(entry) for entry in records]}
-        temporary = f"{_RECORDS}.new"
+    def _put(self, name: str, data: "dict[str, Any]") -> None:
+        """Exchange a file whole: whenever a run is killed, either the old or the new one is there.
+        What is there is on the disk when this returns."""
+        temporary = self._folder / f"{name}.new"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
-            self._put(temporary, json.dumps(data, indent=1).encode())
-            (self._folder / temporary).replace(self._folder / _RECORDS)
+            descriptor = os.open(temporary, flags, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(json.dumps(data, indent=1).encode())
+                file.flush()
+                os.fsync(descriptor)
+            temporary.replace(self._folder / name)
             sync_folder(self._folder)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
             raise self._explain(error) from None
 
-    def _put(self, name: str, content: bytes) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(self._folder / name, flags, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
+    def _check_folder(self) -> None:
+        """What stands here decides what root writes elsewhere: nobody else may write here."""
+        me = os.geteuid()
+        found = self._folder.lstat()
+        above = self._folder.parent.stat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != me or found.st_mode & 0o022:
+            raise self._open_to_others(self.path)
+        sticky = above.st_mode & stat.S_ISVTX
+        if above.st_uid not in (0, me) or (above.st_mode & 0o002 and not sticky):
+            raise self._open_to_others(os.path.dirname(self.path))  # noqa: PTH120
+        if found.st_mode & 0o077:
+            self._folder.chmod(0o700)
+
+    def _open_to_others(self, path: str) -> EnrollError:
+        return EnrollError(
+            f"{path} may be changed by others than this user, so that it is not believed",
+            hint=f"see who has written to {self.path}, then make it this user's alone (chmod 700)",
+        )
 
     def _broken(self, name: str) -> EnrollError:
         return EnrollError(
@@ -212,3 +241,7 @@ class Journal:
             f"cannot use {self.path}: {error.strerror}",
             hint="homeport keeps there what it needs for undo",
         )
+
+
+def _open_own(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)

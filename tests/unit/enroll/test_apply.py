@@ -10,7 +10,7 @@ import pytest
 
 from homeport.enroll import carrying
 from homeport.enroll.apply import DONE, PENDING, REFUSED, REVERTED, STUCK, UNCHANGED, apply
-from homeport.enroll.errors import BrokenFileError, ConflictError, EnrollError
+from homeport.enroll.errors import BrokenFileError, ConflictError, EnrollError, MachineError
 from homeport.enroll.journal import Journal
 from homeport.enroll.model import Effect, EnrollPlan, FileChange, FileState, Ownership
 from homeport.enroll.undo import undo
@@ -120,7 +120,7 @@ def test_no_room_for_the_journal_changes_nothing(
     before = bare(machine)
 
     def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+        raise MachineError("No space left on device")
 
     monkeypatch.setattr(Journal, "_put", full)
     assert applied(machine, FakeKind()) == REFUSED
