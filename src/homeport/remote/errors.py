@@ -44,6 +44,10 @@ class TimedOutError(RemoteError):
     """No answer in time."""
 
 
+class CrowdedError(TimedOutError):
+    """It was not asked: too many of our own requests wait for it. Says nothing of the registry."""
+
+
 class CutError(RemoteError):
     """A transfer ended before its end."""
 

@@ -13,7 +13,13 @@ from msgspec.structs import replace
 from homeport.lib.glob import compile_glob
 from homeport.mirror.model.config import UpstreamConfig
 from homeport.mirror.model.names import Repository
-from homeport.remote.errors import BusyError, NotFoundError, RemoteError, TimedOutError
+from homeport.remote.errors import (
+    BusyError,
+    CrowdedError,
+    NotFoundError,
+    RemoteError,
+    TimedOutError,
+)
 from homeport.remote.errors import UnreachableError as Unreachable
 
 CLOCK_SLACK = 60.0
@@ -71,6 +77,8 @@ def describe(error: RemoteError) -> str:
     """A few words for a header or the audit: what the upstream did, without what it said."""
     if error.status is not None:
         return f"the upstream answered {error.status}"
+    if isinstance(error, CrowdedError):
+        return "too many requests wait for the upstream"
     if isinstance(error, TimedOutError):
         return "the upstream did not answer in time"
     if isinstance(error, Unreachable):
@@ -82,7 +90,9 @@ def describe(error: RemoteError) -> str:
 
 def is_of_upstream(error: RemoteError) -> bool:
     """Whether a failure tells of the whole upstream, not only of what it was asked for."""
-    return isinstance(error, TimedOutError | Unreachable | BusyError)
+    return isinstance(error, TimedOutError | Unreachable | BusyError) and not isinstance(
+        error, CrowdedError
+    )
 
 
 def without_frames(error: RemoteError) -> RemoteError:

@@ -39,6 +39,7 @@ from homeport.oci.error_code import ErrorCode
 from homeport.oci.media_type import INDEXES, OCI_INDEX
 from homeport.remote.errors import (
     BusyError,
+    CrowdedError,
     FailedError,
     NotFoundError,
     RemoteError,
@@ -205,6 +206,8 @@ class ReferrerLists:
             content, entries = None, ()
         except ValueError as error:
             raise FailedError(str(error)[:200], host=name) from None
+        except CrowdedError:
+            raise
         except (TimedOutError, UnreachableError) as error:
             self._troubles.note(
                 name, error, now=self._monotonic(), longest=longest_pause(error, config)

@@ -14,6 +14,7 @@ from homeport.mirror.model.record import Cache, Outcome
 from homeport.mirror.pull.freshness import (
     Troubles,
     describe,
+    is_of_upstream,
     longest_pause,
     warning,
     without_frames,
@@ -32,7 +33,6 @@ from homeport.remote.errors import (
     NotFoundError,
     RemoteError,
     TimedOutError,
-    UnreachableError,
 )
 
 LONGEST_PAGE = 10_000
@@ -136,7 +136,7 @@ class TagLists:
                 repository.name, n=n, last=last or None, deadline=deadline
             )
         except RemoteError as error:
-            if isinstance(error, TimedOutError | UnreachableError):
+            if is_of_upstream(error) and not isinstance(error, BusyError):
                 self._troubles.note(
                     repository.upstream,
                     error,

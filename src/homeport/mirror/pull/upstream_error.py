@@ -14,6 +14,7 @@ from homeport.mirror.model.record import Cache, Outcome
 from homeport.oci.error_code import ErrorCode
 from homeport.remote.errors import (
     BusyError,
+    CrowdedError,
     CutError,
     DeniedError,
     FailedError,
@@ -50,6 +51,9 @@ _TABLE: dict[type[RemoteError], _Answer] = {
         ErrorCode.TOOMANYREQUESTS,
         "the upstream limits the rate of requests",
         "try again later, or give the mirror credentials with a higher limit",
+    ),
+    CrowdedError: _Answer(
+        ErrorCode.TOOMANYREQUESTS, "too many requests wait for the upstream", "try again later"
     ),
     TimedOutError: _Answer(ErrorCode.TIMEOUT, "the upstream did not answer in time"),
     ForbiddenTargetError: _Answer(
@@ -103,6 +107,8 @@ def registry_error(
 
 
 def _retry_after(error: RemoteError) -> dict[str, str]:
+    if isinstance(error, CrowdedError):
+        return {"Retry-After": "5"}
     if not isinstance(error, BusyError):
         return {}
     said = error.retry_after

@@ -1,11 +1,13 @@
 """The fair queue."""
 
 import asyncio
+import time
 
 import pytest
 
-from homeport.mirror.upstream.turns import Turns
-from homeport.remote.errors import TimedOutError
+from homeport.mirror.pull.freshness import is_of_upstream
+from homeport.mirror.upstream.turns import MOST_OF_ONE, MOST_WAITING, Turns
+from homeport.remote.errors import CrowdedError, TimedOutError
 
 
 def test_turns_go_round_the_owners() -> None:
@@ -83,3 +85,54 @@ def test_cancelled_waiters_lose_no_turn() -> None:
         assert (turns.active, turns.waiting) == (0, 0)
 
     asyncio.run(scenario())
+
+
+def test_a_flood_of_one_owner_is_bounded_and_keeps_no_other_out() -> None:
+    async def scenario() -> None:
+        turns = Turns(1, name="x")
+
+        async def work(owner: str) -> None:
+            async with turns.take(owner, seconds=5):
+                pass
+
+        async with turns.take("first", seconds=5):
+            flood = [asyncio.create_task(work("a")) for _ in range(MOST_OF_ONE + 100)]
+            await asyncio.sleep(0)
+            other = asyncio.create_task(work("b"))
+            await asyncio.sleep(0)
+            assert turns.waiting == MOST_OF_ONE + 1
+        await other
+        done = await asyncio.gather(*flood, return_exceptions=True)
+        refused = [error for error in done if error is not None]
+        assert len(refused) == 100
+        assert all(isinstance(error, CrowdedError) for error in refused)
+
+    asyncio.run(scenario())
+
+
+def test_giving_up_costs_the_same_however_many_wait() -> None:
+    """Each that gave up was once looked for among all the others."""
+
+    async def scenario() -> None:
+        turns = Turns(1, name="x")
+
+        async def work(number: int) -> None:
+            async with turns.take(str(number % 16), seconds=60):
+                pass
+
+        async with turns.take("first", seconds=5):
+            tasks = [asyncio.create_task(work(number)) for number in range(MOST_WAITING)]
+            await asyncio.sleep(0)
+            began = time.process_time()
+            for task in reversed(tasks):
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            assert time.process_time() - began < 1.0
+        assert (turns.active, turns.waiting) == (0, 0)
+
+    asyncio.run(scenario())
+
+
+def test_our_own_crowd_says_nothing_of_the_upstream() -> None:
+    assert is_of_upstream(TimedOutError("x"))
+    assert not is_of_upstream(CrowdedError("x"))
