@@ -84,16 +84,17 @@ class Host:
         return Path(self.root, path.lstrip("/")) if self.root != "/" else Path(path)
 
     def exists(self, path: str) -> bool:
-        return self.at(path).exists()
+        # Path.exists raises for a folder that is closed to us.
+        return os.path.exists(self.at(path))  # noqa: PTH110
 
     def is_dir(self, path: str) -> bool:
-        return self.at(path).is_dir()
+        return os.path.isdir(self.at(path))  # noqa: PTH112
 
     def list(self, path: str) -> tuple[str, ...]:
-        """Names in a folder, sorted; none where there is no folder."""
+        """Names in a folder, sorted; none where there is no folder, or it is closed to us."""
         try:
-            return tuple(sorted(entry.name for entry in self.at(path).iterdir()))
-        except (FileNotFoundError, NotADirectoryError):
+            return tuple(sorted(os.listdir(self.at(path))))  # noqa: PTH208
+        except OSError:
             return ()
 
     def real(self, path: str) -> str:
@@ -106,10 +107,9 @@ class Host:
 
     def state(self, path: str) -> Optional[FileState]:
         """A regular file's state, None where there is none. Raises EnrollError for one that cannot
-        be read, is too large, or is no regular file."""
-        place = self.at(path)
+        be read, is too large, or is no regular file; a pipe or device is not waited for."""
         try:
-            with place.open("rb") as file:
+            with open(self.at(path), "rb", opener=_open_at_once) as file:
                 found = os.fstat(file.fileno())
                 if not stat.S_ISREG(found.st_mode):
                     raise EnrollError(f"{path} is no regular file")
@@ -119,6 +119,8 @@ class Host:
         except IsADirectoryError:
             raise EnrollError(f"{path} is a folder") from None
         except OSError as error:
+            if error.errno == errno.ENXIO:  # a socket, or a device that nobody drives
+                raise EnrollError(f"{path} is no regular file") from None
             raise EnrollError(f"cannot read {path}: {error.strerror}") from None
         if len(content) > MAX_BYTES:
             raise EnrollError(f"{path} is larger than {MAX_BYTES} bytes")
@@ -136,15 +138,15 @@ class Host:
     def may_write(self, path: str) -> bool:
         """Whether we could replace or create the file."""
         place = self.at(path)
-        while not place.parent.exists():
+        while not os.path.exists(place.parent):  # noqa: PTH110
             place = place.parent
-        target = place if place.exists() else place.parent
+        target = place if os.path.exists(place) else place.parent  # noqa: PTH110
         return os.access(target, os.W_OK) and os.access(target.parent, os.W_OK | os.X_OK)
 
     def owner(self, path: str) -> tuple[int, int]:
         """User and group of a file; of the nearest folder above it where there is none."""
         place = self.at(path)
-        while not place.exists() and place != place.parent:
+        while not os.path.exists(place) and place != place.parent:  # noqa: PTH110
             place = place.parent
         found = place.stat()
         return found.st_uid, found.st_gid
@@ -196,3 +198,7 @@ def _connect(made: socket.socket, place: Path) -> None:
         made.connect(f"/proc/self/fd/{folder}/{place.name}")
     finally:
         os.close(folder)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)

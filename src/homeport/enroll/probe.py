@@ -192,7 +192,8 @@ def _canary(client: MirrorClient, name: str, reference: str) -> Optional[Finding
     if answer.status != 200 or manifest is None:
         said = f"{door.url} answers {answer.status} to {name}:{reference} {_line(answer)}"
         return Finding(code="no-canary", message=said.strip(), severity="error")
-    blobs = [manifest.get("config"), *(manifest.get("layers") or ())]
+    layers = manifest.get("layers")
+    blobs = [manifest.get("config"), *(layers if isinstance(layers, list) else ())]
     for blob in blobs[:16]:
         digest = blob.get("digest") if isinstance(blob, dict) else None
         if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):

@@ -202,6 +202,17 @@ def test_hostile_introductions_are_not_believed(monkeypatch: pytest.MonkeyPatch)
         probe(Mirror("https://m", ""), {})
 
 
+@pytest.mark.parametrize("layers", [5, True, {"a": 1}, "text", [[]], [{"digest": 5}], [None]])
+def test_hostile_manifests_are_not_believed(monkeypatch: pytest.MonkeyPatch, layers: Any) -> None:
+    def pages(_: str, path: str) -> Answer | None:
+        if "/manifests/" in path:
+            return answer(200, {"config": {"digest": DIGEST}, "layers": layers})
+        return homeport(*BOTH)(_, path)
+
+    Doors(monkeypatch, pages)
+    assert probe(Mirror("https://m:5443", ""), {}).proven
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [
