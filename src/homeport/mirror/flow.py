@@ -28,6 +28,7 @@ from homeport.mirror.model.names import Refusal, Repository, Route, Target
 from homeport.mirror.model.principal import Access, Action, Deny, Proof
 from homeport.mirror.model.record import Outcome, Record
 from homeport.mirror.policy.api import Policy
+from homeport.mirror.policy.direct import is_direct
 from homeport.mirror.pull.api import BlobReader, ManifestReader
 from homeport.mirror.push.api import Writer
 from homeport.oci.error_code import ErrorCode
@@ -239,6 +240,7 @@ class Flow:
             listener=request.listener,
             repository=None if target is None else target.repository,
             reference=endpoint.reference if isinstance(endpoint, Manifests) else None,
+            direct=action is Action.PULL or is_direct(request),
         )
         decision = self._policy.decide(access)
         what, word = _scope(action, target)

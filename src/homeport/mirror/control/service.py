@@ -21,6 +21,7 @@ from homeport.mirror.model.exchange import Reply, Request
 from homeport.mirror.model.names import Repository, Target
 from homeport.mirror.model.principal import Access, Action, Allow, Deny
 from homeport.mirror.policy.api import Policy
+from homeport.mirror.policy.direct import is_direct
 from homeport.mirror.policy.rules import RulePolicy
 from homeport.mirror.store.api import Blobs, Metadata, StoreError
 from homeport.mirror.upstream.api import Upstream
@@ -231,6 +232,7 @@ def _decide(request: Request, policy: Policy) -> None:
         action=Action.ADMIN,
         address=request.address,
         listener=request.listener,
+        direct=is_direct(request),
     )
     request.decision = decision = policy.decide(access)
     if isinstance(decision, Deny):

@@ -51,7 +51,9 @@ class Action(StrEnum):
 
 class Access(Struct, frozen=True, kw_only=True):
     """One thing that someone wants to do. `repository` is None for catalog and administration,
-    `address` the client's after trusted proxies, `reference` a tag or digest where there is one."""
+    `address` the client's after trusted proxies, `reference` a tag or digest where there is one.
+    `direct` False: a browser or a reverse proxy speaks for somebody else, so that an address of
+    this machine proves nothing."""
 
     principal: Principal
     action: Action
@@ -59,6 +61,7 @@ class Access(Struct, frozen=True, kw_only=True):
     listener: str
     repository: Repository | None = None
     reference: str | None = None
+    direct: bool = True
 
 
 class Allow(Struct, frozen=True, kw_only=True):

@@ -42,6 +42,7 @@ class RulePolicy:
             # A token is made for repositories; one that leaks must not administer.
             return Deny(rule=DEFAULT, reason="administration takes no bearer token of ours")
         local, bits = self._place(access.address)
+        local = local and access.direct
         return self._decide(
             principal.name,
             principal.groups,
@@ -58,6 +59,7 @@ class RulePolicy:
     def facts(self, access: Access) -> Facts:
         """What of an access decides."""
         local, bits = self._place(access.address)
+        local = local and access.direct
         return Facts(
             access.principal.name,
             access.principal.groups,
