@@ -161,6 +161,10 @@ class Flow:
     async def _named(self, request: Request, endpoint: Named) -> Reply:
         target = self._target(request, endpoint)
         action = _action(request.method, endpoint)
+        if action is not Action.PULL and self._roles[request.listener] is Role.DOCKER_MIRROR:
+            reason = "a docker-mirror listener is for pulls alone; push to a registry listener"
+            request.decision = Deny(rule="listener", reason=reason)
+            raise RegistryError(ErrorCode.DENIED, reason)
         self._decide(request, action)
         if target.nonce is not None:
             return await self._control.canary(request, target, endpoint)

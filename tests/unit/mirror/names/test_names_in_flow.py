@@ -9,7 +9,7 @@ import pytest
 from homeport.mirror.auth.api import Rejected
 from homeport.mirror.flow import Flow
 from homeport.mirror.model.config import HUB_URL, ListenerConfig, MirrorConfig, Role, UpstreamConfig
-from homeport.mirror.model.endpoint import Manifests
+from homeport.mirror.model.endpoint import Blob, Manifests, Named, Upload, Uploads
 from homeport.mirror.model.exchange import Reply, Request
 from homeport.mirror.model.principal import ANONYMOUS, Principal
 from homeport.mirror.names.resolver import make_resolver
@@ -39,7 +39,15 @@ class Authenticator:
         raise NotImplementedError
 
 
-def ask(role: Role, name: str, *, ns: str | None = None, headers: Any = None) -> Reply:
+def ask(
+    role: Role,
+    name: str,
+    *,
+    ns: str | None = None,
+    headers: Any = None,
+    method: str = "GET",
+    endpoint: Named | None = None,
+) -> Reply:
     unused: Any = None
     flow = Flow(
         roles={listener.name: listener.role for listener in CONFIG.listeners},
@@ -55,8 +63,8 @@ def ask(role: Role, name: str, *, ns: str | None = None, headers: Any = None) ->
     )
     request = Request(
         listener=role.value,
-        method="GET",
-        endpoint=Manifests(name, "latest"),
+        method=method,
+        endpoint=endpoint or Manifests(name, "latest"),
         query={} if ns is None else {"ns": ns},
         headers=headers or {},
         address="10.0.0.1",
@@ -98,3 +106,23 @@ def test_dockerd_is_never_asked_for_a_password(role: Role, status: int) -> None:
     reply = ask(role, "nginx", headers={"Authorization": "Basic eA=="})
     assert reply.status == status
     assert ("WWW-Authenticate" in reply.headers) is (status == 401)
+
+
+@pytest.mark.parametrize("ns", [None, "docker.io"])
+@pytest.mark.parametrize(
+    ("method", "endpoint"),
+    [
+        ("PUT", Manifests("library/nginx", "sha256:" + "0" * 64)),
+        ("DELETE", Manifests("library/nginx", "latest")),
+        ("DELETE", Blob("library/nginx", "sha256:" + "0" * 64)),
+        ("POST", Uploads("library/nginx")),
+        ("PATCH", Upload("library/nginx", "x")),
+        ("GET", Upload("library/nginx", "x")),
+    ],
+)
+def test_nothing_is_written_through_a_docker_mirror(
+    method: str, endpoint: Named, ns: str | None
+) -> None:
+    """With `ns` the name is not a bare one, and led to the overlay of referrers."""
+    reply = ask(Role.DOCKER_MIRROR, "", ns=ns, method=method, endpoint=endpoint)
+    assert (reply.status, code(reply)) == (403, "DENIED")
