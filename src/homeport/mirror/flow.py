@@ -190,7 +190,9 @@ class Flow:
             case Uploads():
 
                 async def mountable(repository: Repository) -> bool:
-                    return self._may_pull(request, repository)
+                    return self._may_pull(request, repository) and self._is_in_scope(
+                        request, repository
+                    )
 
                 return await self._writer.start_upload(
                     request, target, endpoint, mountable=mountable
@@ -274,6 +276,20 @@ class Flow:
             repository=repository,
         )
         return not isinstance(self._policy.decide(access), Deny)
+
+    def _is_in_scope(self, request: Request, repository: Repository) -> bool:
+        """Whether a token, if the request comes with one, was issued for pulling from here, under
+        whatever name: a mount is a pull, too."""
+        scopes = request.principal.scopes
+        if scopes is None:
+            return True
+        for scope, actions in scopes.items():
+            kind, _, name = scope.partition(":")
+            if kind == "repository" and Action.PULL.value in actions:
+                found = self._resolve(request.listener, request.host, name, None)
+                if isinstance(found, Target) and found.repository == repository:
+                    return True
+        return False
 
     def _visible(self, request: Request) -> Callable[[Repository], bool]:
         return lambda repository: self._may_pull(request, repository)
