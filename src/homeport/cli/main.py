@@ -19,6 +19,8 @@ examples:
   homeport run                    run the whole pipeline, here, now
   homeport run build 'test:*'     run some jobs
   homeport run deploy --needs     a job and all that it needs
+  homeport last                   what became of the last run
+  homeport logs build             the log of a job
   homeport list --all             every job, also those left out, and why
   homeport explain deploy         which rule matched, with which values
   homeport lint                   all problems at once, in GitLab's words
@@ -31,12 +33,16 @@ exit status: 0 done, 1 the pipeline failed, 2 wrong usage or a broken file,
 
 COMMANDS = (
     "run",
+    "last",
+    "logs",
     "list",
     "lint",
     "render",
     "explain",
     "diff",
     "update",
+    "cache",
+    "clean",
     "mirror",
     "enroll",
     "completion",

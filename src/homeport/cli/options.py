@@ -128,10 +128,16 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_file_option(
-    parser: "argparse._ActionsContainer", name: str, *, metavar: str, text: str
+    parser: "argparse._ActionsContainer",
+    name: str | tuple[str, ...],
+    *,
+    metavar: str,
+    text: str,
+    default: str | None = None,
 ) -> None:
     """An option with a path that the shell completes."""
-    action = parser.add_argument(name, metavar=metavar, help=text)
+    names = (name,) if isinstance(name, str) else name
+    action = parser.add_argument(*names, metavar=metavar, help=text, default=default)
     if metavar == "DIR":
         _complete(action, bash="_shtab_compgen_dirs", zsh="_files -/")
     else:

@@ -84,6 +84,16 @@ class Login(Struct, frozen=True, kw_only=True):
         return f"Login(server={self.server!r}, …)"
 
 
+class Marked(Struct, frozen=True, kw_only=True):
+    """Something that an engine keeps and that carries labels; `kind` is `container`, `network` or
+    `volume`, `id` what it is removed by."""
+
+    kind: str
+    id: str
+    name: str
+    labels: Mapping[str, str]
+
+
 class PathInfo(Struct, frozen=True, kw_only=True):
     """What lies at a path of a container; `target` is where a symlink leads, absolute inside."""
 
@@ -190,6 +200,15 @@ class Engine(Protocol):
 
     def networks(self, labels: Mapping[str, str]) -> Sequence[str]:
         """Names of all networks with these labels."""
+        ...
+
+    def marked(self, label: str) -> Sequence[Marked]:
+        """All containers, running or not, then networks and volumes that have a label of this
+        name."""
+        ...
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume that no container uses; absent is fine."""
         ...
 
     def close(self) -> None:

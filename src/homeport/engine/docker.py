@@ -15,6 +15,7 @@ from homeport.engine.api import (
     EngineInfo,
     ImageInfo,
     Login,
+    Marked,
     PathInfo,
 )
 from homeport.engine.http import TIMEOUT, Client, Reply
@@ -274,6 +275,25 @@ class DockerEngine:
         found = self._call("GET", "/networks", {"filters": filters}).body()
         return tuple(str(entry["Name"]) for entry in found or ())
 
+    def marked(self, label: str) -> Sequence[Marked]:
+        from json import dumps
+
+        query = {"filters": dumps({"label": [label]})}
+        containers = self._call("GET", "/containers/json", {"all": "1", **query}).body() or ()
+        networks = self._call("GET", "/networks", query).body() or ()
+        volumes = (self._call("GET", "/volumes", query).body() or {}).get("Volumes") or ()
+        return (
+            *(
+                _marked("container", one["Id"], (one.get("Names") or [one["Id"]])[0], one)
+                for one in containers
+            ),
+            *(_marked("network", one["Name"], one["Name"], one) for one in networks),
+            *(_marked("volume", one["Name"], one["Name"], one) for one in volumes),
+        )
+
+    def remove_volume(self, name: str) -> None:
+        self._call("DELETE", f"/volumes/{name}", allowed=(404,)).close()
+
     def close(self) -> None:
         self._client.close()
 
@@ -398,3 +418,8 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 def _words(value: Any) -> tuple[str, ...]:
     return tuple(str(word) for word in value) if isinstance(value, list) else ()
+
+
+def _marked(kind: str, identity: Any, name: Any, answer: Mapping[str, Any]) -> Marked:
+    labels = {str(key): str(value) for key, value in (answer.get("Labels") or {}).items()}
+    return Marked(kind=kind, id=str(identity), name=str(name).lstrip("/"), labels=labels)

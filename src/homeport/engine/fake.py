@@ -19,6 +19,7 @@ from homeport.engine.api import (
     EngineInfo,
     ImageInfo,
     Login,
+    Marked,
     PathInfo,
 )
 
@@ -78,7 +79,8 @@ Program = Callable[[FakeContainer, str], int]
 
 class FakeEngine:
     """`engine.api.Engine` in memory. `remote` are the images that a pull finds, `logins` what
-    their registry was told at each pull; `held_networks` are labels by name."""
+    their registry was told at each pull; `held_networks` and
+    `held_volumes` are labels by name."""
 
     def __init__(
         self,
@@ -91,6 +93,7 @@ class FakeEngine:
         self.program = program or play
         self.held: dict[str, FakeContainer] = {}
         self.held_networks: dict[str, dict[str, str]] = {}
+        self.held_volumes: dict[str, dict[str, str]] = {}
         self.logins: list[Login | None] = []
         self.calls: Counter[str] = Counter()
         self.dead: str | None = None
@@ -294,6 +297,23 @@ class FakeEngine:
         self._called("networks")
         wanted = labels.items()
         return tuple(name for name, own in self.held_networks.items() if wanted <= own.items())
+
+    def marked(self, label: str) -> Sequence[Marked]:
+        self._called("marked")
+        held = [
+            *(("container", id_, one.spec.name, one.spec.labels) for id_, one in self.held.items()),
+            *(("network", name, name, own) for name, own in self.held_networks.items()),
+            *(("volume", name, name, own) for name, own in self.held_volumes.items()),
+        ]
+        return tuple(
+            Marked(kind=kind, id=id_, name=name, labels=labels)
+            for kind, id_, name, labels in held
+            if label in labels
+        )
+
+    def remove_volume(self, name: str) -> None:
+        self._called("remove_volume")
+        self.held_volumes.pop(name, None)
 
     def close(self) -> None:
         self.die("it is no longer used")

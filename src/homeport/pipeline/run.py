@@ -12,6 +12,7 @@ from homeport.pipeline.execute.api import Snapshot, Stop
 from homeport.pipeline.execute.dotenv import DotenvLimits
 from homeport.pipeline.execute.earlier import refuse_missing
 from homeport.pipeline.execute.executors import Executors, find_engine
+from homeport.pipeline.execute.history import Recorder
 from homeport.pipeline.execute.job import JobRunner
 from homeport.pipeline.execute.scheduler import run_plan
 from homeport.pipeline.execute.snapshot import take_snapshot
@@ -58,8 +59,10 @@ def run_pipeline(
     with (
         Executors(engine, settings, env) as executors,
         closing(state.new_run(sha=plan.sha, ref=plan.ref)) as run,
+        Recorder(run.history_path, plan) as recorder,
     ):
         executors.prepare(run.builds_path)
+        emit = _both(recorder, emit)
         clock = _clock()
         runner = JobRunner(
             plan,
@@ -135,6 +138,16 @@ def _secrets(evaluation: Evaluation, env: Mapping[str, str]) -> frozenset[str]:
     given = (variable.value for variable in trigger.variables if variable.key in trigger.masked)
     passed = (env.get(name, "") for name in settings.pass_env if settings.masks(name))
     return frozenset(value for value in (*given, *passed) if value)
+
+
+def _both(recorder: Recorder, emit: Callable[[Event], None]) -> Callable[[Event], None]:
+    """Events are remembered before they are told: who hears of one can look it up."""
+
+    def tell(event: Event) -> None:
+        recorder(event)
+        emit(event)
+
+    return tell
 
 
 def _clock() -> Callable[[], float]:

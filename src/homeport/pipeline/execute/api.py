@@ -126,7 +126,8 @@ class JobResult(Struct, frozen=True, kw_only=True):
     """How one attempt of a job ended; `status` is success, failed or canceled.
 
     `message` is for people and set when the failure was not simply the script's exit status.
-    `dotenv` are the variables that its dotenv report hands to later jobs.
+    `dotenv` are the variables that its dotenv report hands to later jobs. `phases` are the seconds
+    that its parts took, in their order.
     """
 
     status: Status
@@ -138,6 +139,27 @@ class JobResult(Struct, frozen=True, kw_only=True):
     log: str | None = None
     dotenv: Mapping[str, str] = {}
 
+    phases: Mapping[str, float] = {}
+
+
+class ChildResult(Struct, frozen=True, kw_only=True):
+    """How the pipeline that a trigger job made ended; `finished` is None where none was made, and
+    `message` then says why."""
+
+    finished: RunFinished | None = None
+    message: str | None = None
+
+
+class Downstream(Protocol):
+    """Makes the pipelines of trigger jobs, and runs them."""
+
+    def run(self, job: JobPlan, stop: Stop, created: Callable[[], None]) -> ChildResult:
+        """Make the pipeline of a trigger job and run it to its end, on the calling thread.
+
+        `created` is called once it is there, before any of its jobs starts. All of it ends soon
+        when `stop` is requested.
+        """
+        ...
 
 class Selection(Struct, frozen=True, kw_only=True):
     """Which files to take out of a workspace, in GitLab Runner's doublestar dialect."""

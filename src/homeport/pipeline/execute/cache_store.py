@@ -14,7 +14,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -33,6 +33,14 @@ class Info(Struct, frozen=True, kw_only=True):
 
     entries: int
     size: int
+
+
+class Kept(Struct, frozen=True, kw_only=True):
+    """A cache as it is now; `used_at` is seconds since 1970."""
+
+    name: str
+    size: int
+    used_at: float
 
 
 class BrokenCacheError(Exception):
@@ -117,6 +125,28 @@ class CacheStore:
         for path in discarded:
             remove(os.fspath(path))
         return info
+
+    def kept(self) -> tuple[Kept, ...]:
+        """All caches, by name."""
+        found = []
+        for place in sorted(self._folder.iterdir()) if self._folder.is_dir() else ():
+            version = None if place.name == _PARTIAL else _newest(place)
+            if version is not None:
+                size, used_at = _size(version), _last_used(version)
+                found.append(Kept(name=place.name, size=size, used_at=used_at))
+        return tuple(found)
+
+    def clear(self, name: str) -> bool:
+        """Remove a cache (a name of `kept`); False if a version of it is in use, and stays."""
+        with self._locked():
+            make_folder(os.fspath(self._folder / _PARTIAL))
+            gone = [self._put_aside(version) for version in _versions(self._folder / name)]
+        for path in gone:
+            if path is not None:
+                remove(os.fspath(path))
+        with suppress(OSError):
+            (self._folder / name).rmdir()
+        return None not in gone
 
     @contextmanager
     def _partial(self) -> Iterator[Path]:

@@ -1,6 +1,6 @@
 """What runs leave behind: logs, artifacts and results, outside of the repository.
 
-    $XDG_STATE_HOME/homeport/<key>/runs/<id>/{lock, run.json, jobs.jsonl, logs/, artifacts/<job>/}
+    $XDG_STATE_HOME/homeport/<key>/runs/<id>/{lock, run.json, *.jsonl, logs/, artifacts/<job>/}
     $XDG_STATE_HOME/homeport/<key>/builds/<id>/     workspaces, gone when the run is over
     $XDG_CACHE_HOME/homeport/<key>/                 the jobs' caches
 
@@ -16,6 +16,7 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from errno import ENOENT
 from pathlib import Path
 from threading import Lock
 
@@ -29,6 +30,7 @@ from homeport.pipeline.execute.workspace import remove
 from homeport.pipeline.model.event import Status
 
 _MAX_SLUG = 80
+_TRIES = 10
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -88,6 +90,11 @@ class Run:
         """The tree of what the job's last attempt handed on; not there if that was nothing."""
         return self.folder / "artifacts" / job_slug(job)
 
+    @property
+    def history_path(self) -> Path:
+        """For the plan and the events of the run (`execute/history.py`)."""
+        return self.folder / "history.jsonl"
+
     def reports_path(self, job: str) -> Path:
         """For the trees of the job's reports, one for each type."""
         return self.folder / "reports" / job_slug(job)
@@ -141,8 +148,8 @@ class State:
         real = os.path.realpath(root)
         key = f"{_slug(os.path.basename(real), 24) or 'root'}-{_hash(real)}"
         return cls(
-            _base(env, "XDG_STATE_HOME", ".local/state") / key,
-            _base(env, "XDG_CACHE_HOME", ".cache") / key,
+            state_base(env) / key,
+            cache_base(env) / key,
             real,
             kept_runs=kept_runs,
             kept_bytes=kept_bytes,
@@ -152,17 +159,20 @@ class State:
         """Begin a run: its folders and its lock. Old runs and what killed ones left are removed."""
         runs = self.folder / "runs"
         with _said(self.folder):
-            # With parents=True alone the mode would be ignored for homeport's own folder.
-            for folder in (self.folder.parent, self.folder, runs, self.folder / "builds"):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with _locked(self.folder / "lock"):
-                self._prune()
-                run = self._begin(runs, sha, ref)
-        return run
+            for _ in range(_TRIES):
+                # With parents=True alone the mode would be ignored for homeport's own folder.
+                for folder in (self.folder.parent, self.folder, runs, self.folder / "builds"):
+                    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                with locked(self.folder / "lock") as is_there:
+                    if not is_there:
+                        continue  # `homeport clean` has just removed the folder
+                    self._prune()
+                    return self._begin(runs, sha, ref)
+            raise FileNotFoundError(ENOENT, "it is removed again and again", str(self.folder))
 
     def latest(self, job: str) -> Finished | None:
         """How and when the job ran last, in any run that is still kept."""
-        for run in reversed(_ids(self.folder)):
+        for run in reversed(run_ids(self.folder)):
             record = _last_record(self.folder / "runs" / run, job)
             if record is not None:
                 artifacts = self.folder / "runs" / run / "artifacts" / job_slug(job)
@@ -199,19 +209,19 @@ class State:
         runs = f"{self.folder}/runs"
         live = set()
         for name in os.listdir(f"{self.folder}/builds"):
-            if _is_live(f"{runs}/{name}"):
+            if is_live(f"{runs}/{name}"):
                 live.add(name)
             else:
-                _bury(self.folder, name)
+                bury(self.folder, name)
         kept, size = 1, 0  # the run about to begin
-        for name in reversed(_ids(self.folder)):
+        for name in reversed(run_ids(self.folder)):
             folder = f"{runs}/{name}"
             if name in live:
                 kept += 1
                 continue
             size += _known_size(folder)
             beyond = kept >= self._kept_runs or size > self._kept_bytes
-            if beyond and not _is_live(folder):  # it may be about to end, its builds gone
+            if beyond and not is_live(folder):  # it may be about to end, its builds gone
                 remove(folder)
             else:
                 kept += 1
@@ -219,7 +229,7 @@ class State:
 
 def live_runs(folder: Path) -> set[str]:
     """The runs of a state folder that go on, of whatever process."""
-    return {name for name in _ids(folder) if _is_live(f"{folder}/runs/{name}")}
+    return {name for name in run_ids(folder) if is_live(f"{folder}/runs/{name}")}
 
 
 def job_slug(job: str) -> str:
@@ -244,7 +254,7 @@ def size_of(folder: str | Path) -> int:
     return total
 
 
-def _ids(folder: Path) -> list[str]:
+def run_ids(folder: Path) -> list[str]:
     """All runs, the oldest first."""
     try:
         return sorted(os.listdir(folder / "runs"))
@@ -268,6 +278,16 @@ def _run_id(now: float) -> str:
         number, digit = divmod(number, 36)
         name = _DIGITS[digit] + name
     return name.rjust(8, "0")
+
+
+def state_base(env: Mapping[str, str]) -> Path:
+    """The folder of all repositories' state. Raises `MissingError` without a home."""
+    return _base(env, "XDG_STATE_HOME", ".local/state")
+
+
+def cache_base(env: Mapping[str, str]) -> Path:
+    """The folder of all repositories' caches, and of includes. Raises `MissingError`, too."""
+    return _base(env, "XDG_CACHE_HOME", ".cache")
 
 
 def _base(env: Mapping[str, str], variable: str, default: str) -> Path:
@@ -320,7 +340,7 @@ def _last_record(folder: Path, job: str) -> Record | None:
     return None
 
 
-def _bury(folder: Path, run: str) -> None:
+def bury(folder: Path, run: str) -> None:
     """Remove what a run that was killed left: processes, workspaces, its repository."""
     from homeport.lib.process import kill_marked
     from homeport.pipeline.execute.shell import MARK
@@ -331,7 +351,8 @@ def _bury(folder: Path, run: str) -> None:
     remove(os.fspath(folder / "runs" / run / "git"))
 
 
-def _is_live(folder: str) -> bool:
+def is_live(folder: str) -> bool:
+    """Whether somebody holds the lock of a run's folder."""
     try:
         lock = os.open(f"{folder}/lock", os.O_RDWR | os.O_CLOEXEC)
     except OSError:
@@ -346,11 +367,21 @@ def _is_live(folder: str) -> bool:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def locked(path: Path) -> Iterator[bool]:
+    """Hold the lock of a state folder: no run begins meanwhile. False if the file was removed while
+    it was waited for, so that the lock is nobody's any more."""
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError:  # not even the folder is there
+        yield False
+        return
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        try:
+            is_there = os.path.samestat(path.stat(), os.fstat(lock))
+        except FileNotFoundError:
+            is_there = False
+        yield is_there
     finally:
         os.close(lock)
 
