@@ -12,7 +12,8 @@ from typing import Protocol
 from msgspec import Struct
 
 from homeport.pipeline.model.config import Image
-from homeport.pipeline.model.event import FailureReason, Status
+from homeport.pipeline.model.event import FailureReason, RunFinished, Status
+from homeport.pipeline.model.plan import JobPlan
 
 SERVICES_TIMEOUT = 30.0
 """GitLab Runner's default for `wait_for_services_timeout`, in seconds."""
@@ -138,7 +139,6 @@ class JobResult(Struct, frozen=True, kw_only=True):
     coverage: str | None = None
     log: str | None = None
     dotenv: Mapping[str, str] = {}
-
     phases: Mapping[str, float] = {}
 
 
@@ -160,6 +160,7 @@ class Downstream(Protocol):
         when `stop` is requested.
         """
         ...
+
 
 class Selection(Struct, frozen=True, kw_only=True):
     """Which files to take out of a workspace, in GitLab Runner's doublestar dialect."""
