@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from homeport.pipeline.model.config import MissingInclude
     from homeport.pipeline.model.pipeline import Pipeline, PipelineJob
+    from homeport.pipeline.plan.registry_prefix import RegistryPrefixes
 
 EXAMPLES = """\
   homeport list                     the jobs that a push of the current branch would create
@@ -48,7 +49,9 @@ def main(args: argparse.Namespace) -> int:
     if args.names:
         sys.stdout.write("".join(f"{job.name}\n" for job in jobs if job.name.isprintable()))
     elif args.json:
-        print_json(_as_json(pipeline, jobs))
+        from homeport.pipeline.plan.registry_prefix import prefixes_of
+
+        print_json(_as_json(pipeline, jobs, prefixes_of(evaluation.request.settings)))
     elif jobs:
         _print(jobs, reasons=args.all)
     return finish(evaluation, args)
@@ -83,7 +86,9 @@ def _needs(job: "PipelineJob") -> str:
     return ", ".join(need.job for need in job.needs) or "[]"
 
 
-def _as_json(pipeline: "Pipeline", jobs: "list[PipelineJob]") -> dict[str, object]:
+def _as_json(
+    pipeline: "Pipeline", jobs: "list[PipelineJob]", prefixes: "RegistryPrefixes"
+) -> dict[str, object]:
     return {
         "workflow": {
             "verdict": pipeline.workflow.verdict.value,
@@ -91,12 +96,13 @@ def _as_json(pipeline: "Pipeline", jobs: "list[PipelineJob]") -> dict[str, objec
         },
         "name": pipeline.name,
         "stages": list(pipeline.stages),
-        "jobs": [_job_json(job) for job in jobs],
+        "jobs": [_job_json(job, prefixes) for job in jobs],
         "missing_includes": [_missing_json(missing) for missing in pipeline.missing],
     }
 
 
-def _job_json(job: "PipelineJob") -> dict[str, object]:
+def _job_json(job: "PipelineJob", prefixes: "RegistryPrefixes") -> dict[str, object]:
+    image = job.job.image.name if job.job.image else None
     return {
         "name": job.name,
         "group": job.group,
@@ -108,7 +114,9 @@ def _job_json(job: "PipelineJob") -> dict[str, object]:
         "allow_failure_exit_codes": list(job.allow_failure.exit_codes),
         "needs": None if job.needs is None else [need.job for need in job.needs],
         "dependencies": list(job.dependencies),
-        "image": job.job.image.name if job.job.image else None,
+        "image": image,
+        "pulled_as": None if image is None else prefixes.pulled_as(image),
+        "services_pulled_as": [prefixes.pulled_as(entry.name) for entry in job.job.services],
         "tags": list(job.job.tags),
         "unresolved": list(job.unresolved),
         "span": str(job.job.span) if job.job.span else None,

@@ -60,6 +60,13 @@ def add_command(commands: Commands) -> None:
         help="when to pull images (default: if-not-present)",
     )
     group.add_argument(
+        "--registry-prefix",
+        metavar="[REGISTRY=]HOST",
+        action="append",
+        default=[],
+        help="pull images of Docker Hub (or of REGISTRY) from HOST instead; may be repeated",
+    )
+    group.add_argument(
         "--now", action="store_true", help="start delayed jobs at once, without their delay"
     )
     group.add_argument(

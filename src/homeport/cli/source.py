@@ -97,10 +97,14 @@ def _settings(root: Path, args: argparse.Namespace) -> "Settings":
 
     from homeport.settings.load import load_settings
 
-    flags = {key: getattr(args, key, None) for key in _FLAGS}
+    flags: dict[str, object] = {key: getattr(args, key, None) for key in _FLAGS}
     if args.offline:
         # Nothing may touch the network: an image that is not here is missing, not pulled.
         flags["pull_policy"] = flags["pull_policy"] or "never"
+    if prefixes := getattr(args, "registry_prefix", None):
+        from homeport.pipeline.plan.registry_prefix import parse_prefixes
+
+        flags["container_registry"], flags["container_registries"] = parse_prefixes(prefixes)
     flags["variables"] = parse_variables(args.variable)
     return load_settings(root, os.environ, flags)
 

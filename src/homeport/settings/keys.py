@@ -83,6 +83,9 @@ KEYS: Mapping[str, Key] = {
     "variables": Key(str | VariableTable, table=True),
     "tags": Key(TagRuns | TagImage, table=True),
     "hosts": Key(HostTable, repository=False, table=True),
+    "container_registry": Key(Text, repository=False),
+    "container_registry_library": Key(bool, repository=False),
+    "container_registries": Key(Text, repository=False, table=True),
     "rewrite": Key(Target, repository=False, table=True),
 }
 
@@ -107,6 +110,9 @@ ENVIRONMENT: Mapping[str, str] = {
     if not key.table
 }
 """Environment variable → key; lists are separated by commas."""
+
+WELL_KNOWN: Mapping[str, str] = {"CONTAINER_REGISTRY": "container_registry"}
+"""Environment variables of other names than ours; ours go before them."""
 
 VARIABLE_PREFIX = "HOMEPORT_VARIABLE_"
 """`HOMEPORT_VARIABLE_NAME=value` sets the pipeline variable NAME."""

@@ -13,6 +13,7 @@ from homeport.settings.keys import (
     LISTS,
     SIZES,
     VARIABLE_PREFIX,
+    WELL_KNOWN,
     TagImage,
     VariableTable,
     host_of,
@@ -44,6 +45,7 @@ class Layers:
         self._tags: dict[str, TagRule] = {}
         self._hosts: dict[str, Host] = {}
         self._rewrite: dict[str, str] = {}
+        self._registries: dict[str, str] = {}
         self._masked: frozenset[str] = frozenset()
         self._origin: dict[str, str] = {}
         self._problems = problems
@@ -58,7 +60,7 @@ class Layers:
                 self._set(key, value, origin=f"{source.name}:{span.line}", span=span)
 
     def add_environment(self, env: Mapping[str, str]) -> None:
-        for variable, key in ENVIRONMENT.items():
+        for variable, key in {**WELL_KNOWN, **ENVIRONMENT}.items():
             if (text := env.get(variable)) is not None:
                 value: object = text
                 if key in LISTS:
@@ -102,6 +104,7 @@ class Layers:
             tags=self._tags,
             hosts=self._hosts,
             rewrite=self._rewrite,
+            container_registries=self._registries,
             container=ContainerSettings(**container),
             limits=LimitSettings(**limits),
             origin=self._origin,
@@ -172,6 +175,8 @@ class Layers:
             self._tags[name] = _tag(converted)
         elif table == "hosts":
             self._hosts[name.lower()] = host_of(converted)
+        elif table == "container_registries":
+            self._registries[name.lower()] = converted
         elif table == "rewrite":
             self._rewrite[name] = converted
         elif key == "masked":

@@ -8,6 +8,8 @@ from homeport.errors import Problem, UsageError
 from homeport.settings.model import Settings
 from homeport.settings.source import REPOSITORY_FILE, Source, read_source
 
+_REGISTRY = "CONTAINER_REGISTRY"
+
 
 def load_settings(
     root: Path, env: Mapping[str, str], overrides: Mapping[str, object] | None = None
@@ -25,6 +27,8 @@ def load_settings(
     user = None if own is None else _read(own, _shown(own, env), problems, trusted=True)
     flags = {key: value for key, value in (overrides or {}).items() if value not in (None, {})}
     ours = {name: value for name, value in env.items() if name.startswith("HOMEPORT_")}
+    if env.get(_REGISTRY):
+        ours[_REGISTRY] = env[_REGISTRY]
     if not (repository or user or flags or ours or problems):
         return defaults
 

@@ -172,6 +172,8 @@ RESERVED = {
     "variables_from": 'variables_from = "gitlab"',
     "hosts.gitlab.corp": '[hosts]\n"gitlab.corp" = { token_env = "AWS_SECRET_ACCESS_KEY" }',
     "rewrite.https://gitlab.com": '[rewrite]\n"https://gitlab.com" = "/etc"',
+    "container_registry": 'container_registry = "evil.example"',
+    "container_registries.ghcr.io": '[container_registries]\n"ghcr.io" = "evil.example"',
     "executor to shell": 'executor = "shell"',
     "tags.docker to shell": '[tags]\ndocker = "shell"',
 }

@@ -28,6 +28,7 @@ from homeport.pipeline.execute.container_session import ContainerSession
 from homeport.pipeline.execute.container_workspace import container_project_dir
 from homeport.pipeline.execute.snapshot import git_environment
 from homeport.pipeline.model.config import Image
+from homeport.pipeline.plan.registry_prefix import NO_PREFIXES, RegistryPrefixes
 
 if TYPE_CHECKING:
     from homeport.pipeline.execute.services import JobServices
@@ -92,15 +93,17 @@ class ContainerExecutor:
         *,
         state: str = "",
         env: Mapping[str, str] = {},
+        prefixes: RegistryPrefixes = NO_PREFIXES,
     ) -> None:
         """`state` says whose the containers are: an engine may serve many users and machines.
-        `env` is the user's environment, where logins of registries are looked for."""
+        `env` is the user's environment, where logins of registries are looked for; `prefixes` say
+        under which names images are pulled."""
         self._engine = engine
         self._state = state
         self._lost = threading.Event()  # set when the engine did not answer any more
         self._access = access
         self._grace = grace
-        self._images = Images(engine, env)
+        self._images = Images(engine, env, prefixes)
         self._packs = RepositoryPacks()
         self._runs: set[str] = set()
         self._networked = False  # whether any job had services
@@ -158,7 +161,7 @@ class ContainerExecutor:
         try:
             return self._engine.create(
                 ContainerSpec(
-                    image=image.name,
+                    image=self._images.name(image.name),
                     name=container_name(spec),
                     command=_COMMAND,
                     # As in the Runner an empty list is no override, and [""] clears.

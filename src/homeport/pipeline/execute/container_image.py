@@ -11,6 +11,7 @@ from homeport.engine.api import Engine, EngineError, ImageInfo
 from homeport.engine.login import find_login
 from homeport.lib.redact import Redactor
 from homeport.pipeline.execute.api import ExecutorError, Stop
+from homeport.pipeline.plan.registry_prefix import NO_PREFIXES, RegistryPrefixes
 
 Note = Callable[[str], None]
 
@@ -18,13 +19,24 @@ Note = Callable[[str], None]
 class Images:
     """The images of one run: jobs of the same image share one look and one pull."""
 
-    def __init__(self, engine: Engine, env: Mapping[str, str] = {}) -> None:
-        """`env` is the user's environment, where logins of registries are looked for."""
+    def __init__(
+        self,
+        engine: Engine,
+        env: Mapping[str, str] = {},
+        prefixes: RegistryPrefixes = NO_PREFIXES,
+    ) -> None:
+        """`env` is the user's environment, where logins of registries are looked for; `prefixes`
+        say under which name an image is pulled."""
         self._engine = engine
+        self._prefixes = prefixes
         self._env = env
         self._lock = threading.Lock()
         self._locks: dict[tuple[str, str | None], threading.Lock] = {}
         self._used: dict[tuple[str, str | None], ImageInfo] = {}
+
+    def name(self, reference: str) -> str:
+        """The name by which the engine has an image of the pipeline."""
+        return self._prefixes.pulled_as(reference)
 
     def ensure(
         self,
@@ -43,6 +55,10 @@ class Images:
         was requested.
         """
         stop = stop or Stop()
+        told = self._prefixes.note(reference)
+        if told is not None:
+            note(told)
+        reference = self.name(reference)
         key = (reference, platform)
         with self._lock:
             lock = self._locks.setdefault(key, threading.Lock())

@@ -40,6 +40,7 @@ class Executors:
         )
         if self._engine is not None:
             from homeport.pipeline.execute.container import ContainerExecutor, HostAccess
+            from homeport.pipeline.plan.registry_prefix import prefixes_of
 
             granted = self._settings.container
             access = HostAccess(
@@ -54,6 +55,7 @@ class Executors:
                 access,
                 state=f"{os.uname().nodename}:{state}",
                 env=self._env,
+                prefixes=prefixes_of(self._settings),
             )
             containers.remove_orphans(lambda: live_runs(state))
             self._made[Runs.CONTAINER] = containers

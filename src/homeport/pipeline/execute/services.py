@@ -109,7 +109,7 @@ class JobServices:
         try:
             container = self._engine.create(
                 ContainerSpec(
-                    image=service.image,
+                    image=self._images.name(service.image),
                     name=f"{self._name}-service-{number}",
                     command=service.command,
                     entrypoint=service.entrypoint or None,
@@ -207,7 +207,7 @@ class JobServices:
             return -1
         container = self._engine.create(
             ContainerSpec(
-                image=image.name,
+                image=self._images.name(image.name),
                 name=f"{self._name}-probe-{number}",
                 command=probe_command(address, ports),
                 entrypoint=(),
