@@ -6,6 +6,7 @@ What follows for a run (plan → execute → report) is in `run.py`.
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct, structs
 
@@ -15,12 +16,13 @@ from homeport.pipeline.config.compose import compose
 from homeport.pipeline.config.extends import resolve_extends
 from homeport.pipeline.document.limits import Limits
 from homeport.pipeline.document.load import load
+from homeport.pipeline.document.merge import merge_all
 from homeport.pipeline.document.reference import resolve_references
 from homeport.pipeline.evaluate.evaluate import evaluate
 from homeport.pipeline.evaluate.needs import MAX_NEEDS
 from homeport.pipeline.evaluate.rules import RuleBook
 from homeport.pipeline.facts.changes import GitFacts
-from homeport.pipeline.facts.given import Given, give_variables
+from homeport.pipeline.facts.given import REPOSITORY_FILE, Given, give_variables
 from homeport.pipeline.facts.repository import read_trigger
 from homeport.pipeline.facts.wanted import Wanted
 from homeport.pipeline.include.api import (
@@ -46,7 +48,9 @@ class Request(Struct, frozen=True, kw_only=True):
     `wanted` pipeline. `home` is the user's home folder, for variable files. `count_changes` is
     whether somebody wants to know how many changes are not committed, which costs a look at every
     file. `env` is the environment of the command: where credentials and proxies are looked up.
-    `offline` forbids every fetch of an include, `refresh` reads all of them anew."""
+    `offline` forbids every fetch of an include, `refresh` reads all of them anew. `overlay` is a
+    file, if it is there, that goes on top of the CI file and all that it includes; `offered` are
+    values of inputs (`IncludeContext`); `variables_file` holds variables, relative to the root."""
 
     root: Path
     settings: Settings
@@ -57,6 +61,9 @@ class Request(Struct, frozen=True, kw_only=True):
     offline: bool = False
     refresh: bool = False
     count_changes: bool = False
+    overlay: str | None = None
+    offered: Mapping[str, Mapping[str, Any]] = {}
+    variables_file: str = REPOSITORY_FILE
 
 
 class Evaluation(Struct, frozen=True, kw_only=True):
@@ -84,7 +91,13 @@ def evaluate_pipeline(request: Request) -> Evaluation:
     used: dict[Key, Locked] = {}
     elsewhere = _elsewhere(request, git, trigger, source, used)
     document = _read(source, request, trigger)
-    expanded = _expand(document, source, trigger, facts, elsewhere, limits=_limits(request))
+    expanded = _expand(document, source, trigger, facts, elsewhere, request=request)
+    if request.overlay is not None:
+        over = source.read(request.overlay)
+        if over is not None:
+            document = load(over, request.overlay, _limits(request))
+            also = _expand(document, source, trigger, facts, elsewhere, request=request)
+            expanded = _on_top(expanded, also)
     merged, unresolved = _resolve(expanded)
     config = _with_chains(
         compose(
@@ -127,7 +140,9 @@ def _give(request: Request, git: Git) -> Given:
         now=now(),
         count_changes=request.count_changes,
     )
-    return give_variables(trigger, request.settings, request.home, request.env)
+    return give_variables(
+        trigger, request.settings, request.home, request.env, file=request.variables_file
+    )
 
 
 def _source(request: Request, trigger: Trigger, facts: Facts) -> FileSource:
@@ -226,7 +241,7 @@ def _expand(
     facts: Facts,
     elsewhere: Callable[[], RemoteSource],
     *,
-    limits: Limits,
+    request: Request,
 ) -> Expanded:
     if document.header is None and document.content.get("include") is None:
         # Most files: what reads the others need not even be imported.
@@ -262,10 +277,22 @@ def _expand(
         variables=variables,
         allows=allows,
         allows_there=allows_there,
+        offered=request.offered,
         masked=trigger.masked,
-        limits=limits,
+        limits=_limits(request),
     )
     return expand_includes(document, source, context, elsewhere)
+
+
+def _on_top(under: Expanded, over: Expanded) -> Expanded:
+    """Two files, each with all that it includes, in one."""
+    return Expanded(
+        content=merge_all((under.content, over.content)),
+        missing=(*under.missing, *over.missing),
+        problems=(*under.problems, *over.problems),
+        files=tuple(dict.fromkeys((*under.files, *over.files))),
+        chains={**over.chains, **under.chains},
+    )
 
 
 def _resolve(expanded: Expanded) -> tuple[Map, Mapping[str, tuple[str, ...]]]:

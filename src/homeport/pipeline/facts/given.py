@@ -21,22 +21,28 @@ class Given(Struct, frozen=True, kw_only=True):
 
 
 def give_variables(
-    trigger: Trigger, settings: Settings, home: str | None, env: Mapping[str, str] = {}
+    trigger: Trigger,
+    settings: Settings,
+    home: str | None,
+    env: Mapping[str, str] = {},
+    *,
+    file: str = REPOSITORY_FILE,
 ) -> Given:
     """The trigger with the variables of the settings, of gitlab-ci-local's files, if any, and, when
     the settings ask for them, those of the server.
 
-    `home` is the user's home folder, `env` holds the server's credentials. Raises `UsageError` for
+    `home` is the user's home folder, `env` holds the server's credentials; `file` is that of
+    the repository, relative to its root. Raises `UsageError` for
     a broken file, `MissingError` for a server that does not tell.
     """
     root = Path(trigger.root)
     variables = tuple(_from_settings(settings))
     masked = settings.masked
     problems: tuple[Problem, ...] = ()
-    if (root / REPOSITORY_FILE).exists() or (home and Path(home, HOME_FILE).exists()):
+    if (root / file).exists() or (home and Path(home, HOME_FILE).exists()):
         from homeport.pipeline.facts.variable_files import read_variable_files
 
-        files = read_variable_files(root, home, trigger.project)
+        files = read_variable_files(root, home, trigger.project, file)
         variables = (*files.variables, *variables)
         problems = files.problems
     if settings.variables_from is VariablesFrom.GITLAB:

@@ -35,7 +35,9 @@ class VariableFiles(Struct, frozen=True, kw_only=True):
     problems: tuple[Problem, ...] = ()
 
 
-def read_variable_files(root: Path, home: str | None, project: Project | None) -> VariableFiles:
+def read_variable_files(
+    root: Path, home: str | None, project: Project | None, file: str = REPOSITORY_FILE
+) -> VariableFiles:
     """The variables of both files for a project; those of the repository's file win.
 
     Raises `UsageError` with every problem of a file that is broken.
@@ -45,9 +47,9 @@ def read_variable_files(root: Path, home: str | None, project: Project | None) -
         content = _read(os.path.join(home, HOME_FILE))  # noqa: PTH118 - start-up
         if content is not None:
             reader.add_levels(content, f"~/{HOME_FILE}", project)
-    content = _read(os.path.join(root, REPOSITORY_FILE), inside=True)  # noqa: PTH118 - start-up
+    content = _read(os.path.join(root, file), inside=True)  # noqa: PTH118 - start-up
     if content is not None:
-        reader.add_flat(content, REPOSITORY_FILE)
+        reader.add_flat(content, file)
     if reader.errors:
         raise UsageError(reader.errors)
     return VariableFiles(variables=tuple(reader.variables), problems=tuple(reader.notes))

@@ -151,7 +151,9 @@ class IncludeContext(Struct, frozen=True, kw_only=True):
     entry's location for messages, and answers None when a fact is not known here; `allows_there`
     is the same for an entry in a file from elsewhere: with the files of that file's project (None
     if it has none), and the variables that it sees. `inputs` are
-    the values for the root file's `spec:inputs`. `masked` names the variables
+    the values for the root file's `spec:inputs`; `offered` are values by component that go before
+    those of an include, under `""` for whatever file has such an input, the root among them:
+    GitLab has no such thing. `masked` names the variables
     whose values no text may show.
     """
 
@@ -161,6 +163,7 @@ class IncludeContext(Struct, frozen=True, kw_only=True):
         _undecided_there
     )
     inputs: Mapping[str, Any] = {}
+    offered: Mapping[str, Mapping[str, Any]] = {}
     masked: frozenset[str] = frozenset()
     limits: Limits = Limits()
 

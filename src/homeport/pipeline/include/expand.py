@@ -19,7 +19,7 @@ from homeport.pipeline.include.api import (
     UnreachedError,
 )
 from homeport.pipeline.include.glob import match_paths
-from homeport.pipeline.include.header import check_included_inputs, merge_inputs
+from homeport.pipeline.include.header import check_included_inputs, merge_inputs, with_offered
 from homeport.pipeline.include.location import (
     HEADER_KINDS,
     KINDS,
@@ -97,7 +97,8 @@ class _Expansion:
         context, start = self._context, Span(document.name, 1, 1)
         try:
             document = self._with_header(document, origin, ())
-            content = interpolate(document, context.inputs, context.variables, context.masked)
+            inputs = with_offered(context.inputs, document, context.offered)
+            content = interpolate(document, inputs, context.variables, context.masked)
         except InputsError as error:
             found = [
                 Problem(message=each, code="inputs", span=error.places.get(each, start))
@@ -329,7 +330,7 @@ class _Expansion:
             document = self._with_header(document, inner, chain)
         return interpolate(
             document,
-            location.inputs,
+            with_offered(location.inputs, document, self._context.offered, found.component),
             self._context.variables,
             self._context.masked,
             component=found.component,

@@ -1,6 +1,7 @@
 """`spec:include` → the inputs of the files that a header includes (GitLab `External::Header`)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -48,3 +49,21 @@ def merge_inputs(document: Document, spec: Map, parts: Sequence[Map]) -> Documen
     header["spec"] = Map({**spec, "inputs": inputs}, spec.mark, spec.marks)
     header["spec"].pop("include", None)
     return replace(document, header=header)
+
+
+def with_offered(
+    given: Any,
+    document: Document,
+    offered: Mapping[str, Mapping[str, Any]],
+    component: Mapping[str, Any] | None = None,
+) -> Any:
+    """The inputs of an include, with what is offered to every file that specifies such an input
+    (under `""`), and to the component that the file is."""
+    spec = document.header.get("spec") if offered and document.header else None
+    specified = spec.get("inputs") if isinstance(spec, dict) else None
+    if not isinstance(specified, dict) or not (given is None or isinstance(given, dict)):
+        return given
+    values = dict(given or {})
+    for name in ("", str((component or {}).get("name", ""))):
+        values.update({key: v for key, v in offered.get(name, {}).items() if key in specified})
+    return values
