@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Callable, NamedTuple, Optional
 
-from homeport.enroll.errors import EnrollError
+from homeport.enroll.errors import ConflictError, EnrollError
 from homeport.enroll.model import FileState
+from homeport.enroll.places import follow
 
 LIMIT = 30.0
 MAX_BYTES = 4 * 1024 * 1024
@@ -98,8 +99,12 @@ class Host:
             return ()
 
     def real(self, path: str) -> str:
-        """The path behind symbolic links, as the machine would say it."""
-        found = os.path.realpath(self.at(path))
+        """The path behind symbolic links, as the machine would say it; the path itself where they
+        are not to be followed."""
+        try:
+            found = str(follow(self.at(path)))
+        except ConflictError:
+            return path
         if self.root == "/":
             return found
         root = os.path.realpath(self.root)
@@ -108,8 +113,9 @@ class Host:
     def state(self, path: str) -> Optional[FileState]:
         """A regular file's state, None where there is none. Raises EnrollError for one that cannot
         be read, is too large, or is no regular file; a pipe or device is not waited for."""
+        place = follow(self.at(path), path)
         try:
-            with open(self.at(path), "rb", opener=_open_at_once) as file:
+            with open(place, "rb", opener=_open_at_once) as file:
                 found = os.fstat(file.fileno())
                 if not stat.S_ISREG(found.st_mode):
                     raise EnrollError(f"{path} is no regular file")

@@ -7,12 +7,14 @@ replaced (EBUSY): its bytes are exchanged in place. Mode, owner and SELinux labe
 import errno
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Optional
 
 from homeport.enroll.errors import MachineError
 from homeport.enroll.host import Host
 from homeport.enroll.model import FileState
+from homeport.enroll.places import follow, opened
 
 LABEL = "security.selinux"
 TEMPORARY = ".homeport-new"
@@ -23,9 +25,10 @@ what a killed run leaves there must not look like one."""
 def write_file(host: Host, path: str, state: FileState) -> None:
     """Make the file, or replace it, and wait until it is on the disk. Folders must be there.
     Raises MachineError."""
-    place = Path(os.path.realpath(host.at(path)))
+    place = follow(host.at(path), path)
     try:
-        _replace(place, state)
+        with opened(place.parent) as folder:
+            _replace(folder, place.name, state)
     except OSError as error:
         raise _explain(path, error) from None
 
@@ -33,14 +36,15 @@ def write_file(host: Host, path: str, state: FileState) -> None:
 def remove_file(host: Host, path: str) -> None:
     """Remove a file; of a symbolic link what it points at, as that is what was written. Nothing
     where there is none."""
-    place = Path(os.path.realpath(host.at(path)))
+    place = follow(host.at(path), path)
     try:
-        place.unlink()
+        with opened(place.parent) as folder:
+            os.unlink(place.name, dir_fd=folder)
+            os.fsync(folder)
     except FileNotFoundError:
         return
     except OSError as error:
         raise _explain(path, error) from None
-    sync_folder(place.parent)
 
 
 def make_folders(host: Host, path: str) -> tuple[str, ...]:
@@ -48,22 +52,32 @@ def make_folders(host: Host, path: str) -> tuple[str, ...]:
     missing = missing_folders(host, path)
     try:
         for made in missing:
-            _make_folder(host, host.at(made))
+            place = follow(host.at(made), path)
+            with opened(place.parent) as parent:
+                _make_folder(parent, place.name, as_root=host.uid == 0)
     except OSError as error:
         raise _explain(missing[-1], error) from None
     return missing
 
 
-def _make_folder(host: Host, place: Path) -> None:
+def _make_folder(parent: int, name: str, *, as_root: bool) -> None:
     """As its neighbours are: engines of other users must be able to look into what root makes,
     whatever root's umask is; and a folder in somebody's home is his."""
-    place.mkdir(mode=0o755, exist_ok=True)
-    if host.uid == 0:
-        place.chmod(0o755)
-        owner = place.parent.stat()
-        if os.geteuid() == 0:
-            os.chown(place, owner.st_uid, owner.st_gid)
-    sync_folder(place.parent)
+    try:
+        os.mkdir(name, 0o755, dir_fd=parent)
+    except FileExistsError:
+        return
+    if as_root:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(name, flags, dir_fd=parent)
+        try:
+            os.fchmod(descriptor, 0o755)
+            if os.geteuid() == 0:
+                owner = os.fstat(parent)
+                os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        finally:
+            os.close(descriptor)
+    os.fsync(parent)
 
 
 def missing_folders(host: Host, path: str) -> tuple[str, ...]:
@@ -78,14 +92,15 @@ def missing_folders(host: Host, path: str) -> tuple[str, ...]:
 
 def remove_folder(host: Host, path: str) -> None:
     """Remove a folder if it is empty."""
-    place = host.at(path)
+    place = follow(host.at(path), path)
     try:
-        place.rmdir()
+        with opened(place.parent) as parent:
+            os.rmdir(place.name, dir_fd=parent)
+            os.fsync(parent)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY):
             return
         raise _explain(path, error) from None
-    sync_folder(place.parent)
 
 
 def sync_folder(folder: Path) -> None:
@@ -97,40 +112,47 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _replace(place: Path, state: FileState) -> None:
+def _replace(folder: int, name: str, state: FileState) -> None:
     content = state.content.encode("utf-8", "surrogateescape")
-    label = _label(place)
     # Named by the file, so that the leftover of a killed run is overwritten by the next.
-    temporary = place.with_name(f".{place.name}{TEMPORARY}")
+    temporary = f".{name}{TEMPORARY}"
     try:
-        _write_new(temporary, content, state, label)
+        _write_new(folder, temporary, content, state, _label_of(folder, name))
         try:
-            temporary.replace(place)
+            os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
         except OSError as error:
             if error.errno not in (errno.EBUSY, errno.EXDEV):
                 raise
-            _write_in_place(place, content, state)
+            _write_in_place(folder, name, content, state)
     finally:
-        temporary.unlink(missing_ok=True)
-    sync_folder(place.parent)
+        _unlink(folder, temporary)
+    os.fsync(folder)
 
 
-def _write_new(temporary: Path, content: bytes, state: FileState, label: Optional[bytes]) -> None:
-    temporary.unlink(missing_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    descriptor = os.open(temporary, flags, 0o600)
+def _unlink(folder: int, name: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=folder)
+
+
+def _write_new(
+    folder: int, temporary: str, content: bytes, state: FileState, label: Optional[bytes]
+) -> None:
+    _unlink(folder, temporary)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, 0o600, dir_fd=folder)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
         _dress(descriptor, state)
-        if label is not None and _label(temporary) != label:
+        if label is not None and _label(descriptor) != label:
             os.setxattr(descriptor, LABEL, label)
         os.fsync(descriptor)
 
 
-def _write_in_place(place: Path, content: bytes, state: FileState) -> None:
+def _write_in_place(folder: int, name: str, content: bytes, state: FileState) -> None:
     """Room first, then the bytes: a full disk must not leave half of the file."""
-    descriptor = os.open(place, os.O_WRONLY | os.O_NOFOLLOW)
+    flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(name, flags, dir_fd=folder)
     with os.fdopen(descriptor, "wb") as file:  # of a descriptor, this does not truncate
         size = os.fstat(descriptor).st_size
         if len(content) > size:
@@ -162,13 +184,25 @@ def _dress(descriptor: int, state: FileState) -> None:
         os.fchmod(descriptor, state.mode)
 
 
-def _label(place: Path) -> Optional[bytes]:
+def _label_of(folder: int, name: str) -> Optional[bytes]:
     """The file's SELinux label, where there is one to keep; a new file gets its folder's."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(name, flags, dir_fd=folder)
+    except OSError:
+        return None
+    try:
+        return _label(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _label(descriptor: int) -> Optional[bytes]:
     getxattr = getattr(os, "getxattr", None)
     if getxattr is None:
         return None
     try:
-        return bytes(getxattr(place, LABEL))
+        return bytes(getxattr(descriptor, LABEL))
     except OSError:
         return None
 
@@ -180,6 +214,9 @@ def _explain(path: str, error: OSError) -> MachineError:
         errno.EDQUOT: "the quota is used up; make room and try again",
         errno.EROFS: "the file system is read-only",
         errno.EACCES: "run it as the user who owns the file (sudo for the system's engines)",
+        errno.ELOOP: "a link has come to stand there meanwhile; see who has made it",
+        errno.ENOTDIR: "what should be a folder there is none",
+        errno.EISDIR: "there is a folder in the place of the file; move it away",
         errno.EPERM: "run it as the user who owns the file (sudo for the system's engines)",
     }
     return MachineError(f"cannot write {path}: {reason}", hint=hints.get(error.errno or 0, ""))
