@@ -21,6 +21,17 @@ from machines import Machine, connect
 HOMEPORT = str(Path(sys.executable).with_name("homeport"))
 MIRROR = "https://mirror.corp:5443"
 TTL = 2
+TOUCHED = (
+    "/etc/buildkit",
+    "/etc/containerd",
+    "/etc/containers",
+    "/etc/default",
+    "/etc/docker",
+    "/etc/gitlab-runner",
+    "/etc/rancher",
+    "/etc/systemd",
+)
+"""Where an enrolment could write."""
 
 MIRROR_CONFIG = """
 [mirror]
@@ -241,7 +252,7 @@ def tell(story: Story, network: Network) -> None:
 
 def fingerprint(machine: Machine) -> dict[str, str]:
     """Type, mode, owner and content of everything that an enrolment could touch."""
-    roots = ["/etc", *(str(machine.home / name) for name in (".config", ".docker"))]
+    roots = [*TOUCHED, *(str(machine.home / name) for name in (".config", ".docker"))]
     listing = machine.run("find", *roots, "-printf", "%p\t%y%m %u:%g %l\n").stdout
     found = dict(line.split("\t", 1) for line in listing.splitlines() if "\t" in line)
     sums = machine.run("find", *roots, "-type", "f", "-exec", "sha256sum", "{}", "+").stdout

@@ -127,7 +127,7 @@ def test_defects_are_logged_and_not_told(run: Run, caplog: pytest.LogCaptureFixt
             client = await around.connect()
             for reference, status, code in (
                 ("defect", 500, "UNKNOWN"),
-                ("full", 503, "UNAVAILABLE"),
+                ("full", 507, "UNAVAILABLE"),
                 ("refused", 403, "DENIED"),
                 ("header", 500, "UNKNOWN"),
             ):
