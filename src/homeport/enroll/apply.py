@@ -105,7 +105,8 @@ class _Work:
             faults = tuple(found for found in plan.findings if found.severity == "error")
             return _result(plan, REFUSED, faults) if faults else self._restart(kind, plan)
         if not plan.engine.writable:
-            return _result(plan, REFUSED, (_not_ours(plan),))
+            known = tuple(found for found in plan.engine.findings if found.severity == "error")
+            return _result(plan, REFUSED, known or (_not_ours(plan),))
         try:
             for change in plan.changes:
                 valid(change)

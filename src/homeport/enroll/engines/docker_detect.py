@@ -112,6 +112,7 @@ def _describe(host: Host, found: Found) -> Engine:
     config = host.real(wanted)
     elsewhere = found.process is not None and _is_elsewhere(host, found.process.id, config)
     facts = {**_facts(host, found), "elsewhere": elsewhere, "config": wanted}
+    strange = _not_his(host, found, (config, str(facts["certs"])))
     title = "rootless Docker" if found.rootless else "Docker"
     return Engine(
         kind="docker",
@@ -120,10 +121,23 @@ def _describe(host: Host, found: Found) -> Engine:
         version=str(found.version.get("Version") or ""),
         config=config,
         running=not found.silent,
-        writable=not elsewhere and host.may_write(config),
+        writable=not elsewhere and not strange and host.may_write(config),
         facts=facts,
-        findings=tuple(_findings(found, config, elsewhere=elsewhere)),
+        findings=(*_findings(found, config, elsewhere=elsewhere), *strange),
     )
+
+
+def _not_his(host: Host, found: Found, paths: Sequence[str]) -> "tuple[Finding, ...]":
+    """Root believes a user's daemon where its files are only if they are that user's: its flags,
+    environment and answers are whatever he likes."""
+    user = found.place.user
+    if host.uid != 0 or user <= 0:
+        return ()
+    others = [path for path in paths if host.owner(path)[0] != user]
+    if not others:
+        return ()
+    words = f"the daemon of user {user} is said to read {others[0]}, which is not his"
+    return (Finding("docker-not-his", words, "enroll as that user", others[0], "error"),)
 
 
 def _facts(host: Host, found: Found) -> "dict[str, Any]":

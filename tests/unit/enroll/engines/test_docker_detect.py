@@ -2,16 +2,19 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+from homeport.enroll.apply import REFUSED, apply
 from homeport.enroll.engines.docker import Docker
-from homeport.enroll.model import Engine
+from homeport.enroll.model import Engine, EnrollPlan, Mirror, Request
 from testbed.fake_docker import fake_docker
 from testbed.machine import Machine
 
 DOCKER = Docker()
+REQUEST = Request(Mirror("http://m:5000", "http://m:5000"))
 UNIT = "/lib/systemd/system/docker.service"
 
 
@@ -96,6 +99,29 @@ def test_root_finds_the_rootless_daemons_of_others(tmp_path: Path) -> None:
     with fake_docker(machine, "/run/user/1001/docker.sock") as daemon:
         daemon.info = {"SecurityOptions": ["name=rootless"]}
         assert only(machine).config == "/srv/ann/.config/docker/daemon.json"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_root_does_not_go_where_a_users_daemon_says_it_reads(tmp_path: Path) -> None:
+    """Whoever has a socket below /run/user can say anything of it."""
+    machine = Machine(tmp_path, uid=0)
+    machine.write("/etc/passwd", "root:x:0:0::/root:\nann:x:1001:1001::/srv/ann:/bin/sh\n")
+    machine.write("/root/.config/docker/daemon.json", "{}")
+    machine.at("/srv/ann").mkdir(parents=True)
+    os.chown(machine.at("/srv/ann"), 1001, 1001)
+    with fake_docker(machine, "/run/user/1001/docker.sock") as daemon:
+        daemon.info = {"SecurityOptions": ["name=rootless"]}
+        assert only(machine).writable
+        daemon.be_process(env={"XDG_CONFIG_HOME": "/root/.config"})
+        engine = only(machine)
+        assert not engine.writable
+        (finding,) = [one for one in engine.findings if one.code == "docker-not-his"]
+        assert "/root/.config/docker/daemon.json, which is not his" in finding.message
+        plan = DOCKER.plan(machine.host, engine, REQUEST)
+        (result,) = apply(machine.host, EnrollPlan(REQUEST, (plan,)))
+    assert result.state == REFUSED
+    assert "docker-not-his" in [one.code for one in result.findings]
+    assert machine.text("/root/.config/docker/daemon.json") == "{}"
 
 
 def test_contexts_and_the_environment(machine: Machine) -> None:
