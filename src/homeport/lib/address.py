@@ -6,6 +6,7 @@ Import it late: `ipaddress` costs some milliseconds.
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 _NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
+_TRANSLATED = IPv6Network("::ffff:0:0:0/96")
 _COMPATIBLE = IPv6Network("::/96")
 _PROTOCOL = IPv4Network("192.0.0.0/24")
 """IETF protocol assignments; Python's versions differ, and a cloud has its metadata there."""
@@ -36,13 +37,17 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
 
 
 def _embedded(address: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address that a packet to this one may end at (RFC 4291, 3056, 4380, 6052)."""
+    """The IPv4 address that a packet to this one may end at (RFC 4291, 2765, 3056, 4380, 6052)."""
     if address.ipv4_mapped is not None:
         return address.ipv4_mapped
     if address.sixtofour is not None:
         return address.sixtofour
     if address.teredo is not None:
         return address.teredo[1]
-    if address in _NAT64[0] or (address in _COMPATIBLE and int(address) > 1):
+    if (
+        address in _NAT64[0]
+        or address in _TRANSLATED
+        or (address in _COMPATIBLE and int(address) > 1)
+    ):
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return None
