@@ -42,8 +42,8 @@ class Fault:
     `status`, `headers`, `body`, `media_type` replace those of the answer. `delay` is seconds before
     the answer, `black_hole` never answers. `cut` closes the connection after so many bytes of the
     body, `stall` falls silent there, `hold` waits there for `release()`; `pace` is seconds between
-    pieces of 16 KiB. `no_range` ignores Range, `no_length` ends the body by closing. `corrupt`
-    flips the byte at that offset.
+    pieces of `piece` bytes. `no_range` ignores Range, `no_length` ends the body by closing.
+    `corrupt` flips the byte at that offset.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Fault:
         stall: int | None = None,
         hold: int | None = None,
         pace: float = 0.0,
+        piece: int = _CHUNK,
         no_range: bool = False,
         no_length: bool = False,
         corrupt: int | None = None,
@@ -73,6 +74,7 @@ class Fault:
         self.stall = stall
         self.hold = hold
         self.pace = pace
+        self.piece = piece
         self.no_range = no_range
         self.no_length = no_length
         self.corrupt = corrupt
@@ -347,7 +349,9 @@ class FakeRegistry:
                 await writer.drain()
                 await fault.released()
             marks.discard(position)
-            end = min([position + _CHUNK, len(body), *(mark for mark in marks if mark > position)])
+            end = min(
+                [position + fault.piece, len(body), *(mark for mark in marks if mark > position)]
+            )
             writer.write(body[position:end])
             self.sent += end - position
             position = end

@@ -23,6 +23,7 @@ from homeport.remote.errors import (
 from homeport.remote.explain import explain
 
 _MAX_ERROR_BODY = 4096
+_ERROR_SECONDS = 5.0
 _MAX_DETAIL = 300
 _MAX_RETRY_AFTER = 86_400.0
 _MARKUP = frozenset(("text/html", "application/xhtml+xml", "application/xml", "text/xml"))
@@ -128,9 +129,11 @@ def parse_retry_after(response: aiohttp.ClientResponse) -> float | None:
 async def _read_error(response: aiohttp.ClientResponse, reader: Reader) -> bytes:
     content = bytearray()
     try:
-        while len(content) < _MAX_ERROR_BODY and (piece := await reader.read_some(response)):
-            content += piece
-    except RemoteError:
+        # As a whole: one that drips would hold its connection for a day.
+        async with asyncio.timeout(min(reader.read_timeout, _ERROR_SECONDS)):
+            while len(content) < _MAX_ERROR_BODY and (piece := await reader.read_some(response)):
+                content += piece
+    except (RemoteError, TimeoutError):
         pass  # the status is what counts
     return bytes(content[:_MAX_ERROR_BODY])
 

@@ -29,6 +29,7 @@ from homeport.remote.transport import Transport, make_tls_context, parse_proxy
 MAX_HOPS = 5
 _ACCEPT = ", ".join(ACCEPT)
 _MAX_LIST = 8 * 1024 * 1024
+_MAX_REFERRERS = 16 * 1024 * 1024
 _MAX_PAGES = 1000
 _MAX_TAGS = 200_000
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -200,6 +201,8 @@ class Client:
                     content = await reader.read_all(response, self._access.manifest_bytes)
                     parse_referrers(content, host, what)
                     pages.append(content)
+                    if sum(map(len, pages)) > _MAX_REFERRERS:
+                        raise self._failed(f"has more than {_MAX_REFERRERS} bytes of {what}")
                     query = next_query(response)
         except NotFoundError:
             return await self._referrers_by_tag(repository, digest)

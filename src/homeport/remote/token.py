@@ -24,6 +24,7 @@ from homeport.remote.errors import (
     FailedError,
     ForbiddenTargetError,
     RemoteError,
+    TimedOutError,
 )
 from homeport.remote.login import Kind, Login
 from homeport.remote.target import Gate, Way, host_of, parse_target
@@ -306,7 +307,9 @@ class Authorizer:
         reader = Reader(host_of(url), self._read_timeout)
         try:
             if response.status == 200:
-                content = await reader.read_all(response, _MAX_ANSWER)
+                # As a whole: all who wait for this token wait for it to end.
+                async with asyncio.timeout(self._read_timeout):
+                    content = await reader.read_all(response, _MAX_ANSWER)
                 return msgspec.json.decode(content, type=_Answer)
             error = await failure_of(
                 response,
@@ -315,6 +318,12 @@ class Authorizer:
                 what=f"a token for {self._host}",
                 secrets=self._seen_secrets,
             )
+        except TimeoutError:
+            raise TimedOutError(
+                f"the token service {reader.host} did not end its answer in"
+                f" {self._read_timeout:g} seconds",
+                host=reader.host,
+            ) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise FailedError(
                 f"the token service of {self._host} did not answer with a token", host=reader.host

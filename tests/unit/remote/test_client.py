@@ -192,6 +192,33 @@ def test_error_body_without_end_is_not_read_to_its_end() -> None:
     play(scenario)
 
 
+def test_error_body_that_drips_is_not_waited_for() -> None:
+    """Each piece comes in time; the whole would take 80 seconds, and hold a connection."""
+
+    async def scenario(registry: FakeRegistry, client: Client) -> None:
+        registry.on("blobs", Fault(status=500, body=b"x" * 4000, piece=1, pace=0.02))
+        began = time.monotonic()
+        with pytest.raises(FailedError):
+            async with client.open_blob("library/x", digest_of(b"x")):
+                pytest.fail("there is no blob")
+        assert time.monotonic() - began < 2
+
+    play(scenario, read_timeout=0.3)
+
+
+@pytest.mark.parametrize(
+    "text", ["a/b\\r\\nSet-Cookie: x", "a/b c", "a", "a/\\u00e9", "a/" + "b" * 300]
+)
+def test_media_type_of_a_document_breaks_no_header(text: str) -> None:
+    async def scenario(registry: FakeRegistry, client: Client) -> None:
+        content = f'{{"schemaVersion":2,"mediaType":"{text}"}}'.encode()
+        registry.add_manifest("library/x", content, "application/json", tag="1")
+        with pytest.raises(FailedError, match="without a media type"):
+            await client.get_manifest("library/x", "1")
+
+    play(scenario)
+
+
 def test_manifest_that_is_too_large_is_refused() -> None:
     async def scenario(registry: FakeRegistry, client: Client) -> None:
         large = b'{"manifests":[],"x":"' + b"x" * 2000 + b'"}'
@@ -515,6 +542,20 @@ def test_referrers_of_several_pages_are_one_index() -> None:
         content = await client.get_referrers("library/x", subject)
         assert content is not None
         assert json.loads(content)["manifests"] == [descriptor(1), descriptor(2)]
+
+    play(scenario)
+
+
+def test_referrers_without_end_fill_no_memory() -> None:
+    async def scenario(registry: FakeRegistry, client: Client) -> None:
+        entries = [{**descriptor(1), "annotations": {"a": "x" * 4_000_000}}]
+        body = json.dumps({"schemaVersion": 2, "manifests": entries}).encode()
+        registry.on(
+            "referrers", Fault(status=200, body=body, headers={"Link": '<?page=2>; rel="next"'})
+        )
+        with pytest.raises(FailedError, match="more than 16777216 bytes"):
+            await client.get_referrers("library/x", digest_of(b"subject"))
+        assert len(registry.seen) == 5
 
     play(scenario)
 

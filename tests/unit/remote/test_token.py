@@ -188,6 +188,17 @@ def test_failing_token_service_is_named_for_what_it_is(
     play(scenario, answer_timeout=0.3)
 
 
+def test_token_that_drips_is_not_waited_for_by_everybody() -> None:
+    async def scenario(registry: FakeRegistry, client: Client, _clock: Clock, _: Given) -> None:
+        registry.on("token", Fault(body=b" " * 4000, piece=1, pace=0.02))
+        began = time.monotonic()
+        with pytest.raises(TimedOutError, match="did not end its answer"):
+            await client.get_manifest("library/x", "1")
+        assert time.monotonic() - began < 2
+
+    play(scenario, read_timeout=0.3)
+
+
 def test_unreachable_token_service() -> None:
     async def scenario(registry: FakeRegistry, client: Client, _clock: Clock, _: Given) -> None:
         async with FakeRegistry() as gone:
