@@ -9,7 +9,14 @@ import msgspec
 from msgspec import Meta, Struct
 
 from homeport.oci.digest import Digest, digest_of, parse_digest
-from homeport.oci.media_type import DOCKER_V1, DOCKER_V1_SIGNED, IMAGES, INDEXES, OCI_MANIFEST
+from homeport.oci.media_type import (
+    DOCKER_V1,
+    DOCKER_V1_SIGNED,
+    IMAGES,
+    INDEXES,
+    OCI_MANIFEST,
+    is_media_type,
+)
 
 MAX_DESCRIPTORS = 10_000
 MAX_VALUES = 500_000
@@ -84,6 +91,8 @@ def parse_manifest(
     alone; what two readers could understand differently is refused. Raises ValueError in words that
     a client may read.
     """
+    if not is_media_type(media_type):
+        raise ValueError(f"{media_type[:_SHOWN]!r} is no media type")
     document = _decode(content)
     said = document.media_type
     if said is not None and said.lower() != media_type.lower():

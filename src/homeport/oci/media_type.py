@@ -1,5 +1,9 @@
 """Media types of manifests, and which of them a registry is asked for."""
 
+import re
+
+_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}")
+
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -24,6 +28,12 @@ FOREIGN_LAYER = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
 def is_distributable(media_type: str) -> bool:
     """False for layers that a registry need not hold (image-spec layer.md, Non-Distributable)."""
     return NON_DISTRIBUTABLE not in media_type and media_type != FOREIGN_LAYER
+
+
+def is_media_type(text: str) -> bool:
+    """Whether it is `type/subtype` (RFC 6838, 4.2), short enough for a header. A type that a
+    document says of itself is text like any other: a line break in it would break every answer."""
+    return _TYPE.fullmatch(text) is not None
 
 
 def bare(content_type: str) -> str:

@@ -13,12 +13,12 @@ from homeport.oci.media_type import (
     OCI_MANIFEST,
     OCTET_STREAM,
     bare,
+    is_media_type,
 )
 from homeport.remote.download import check_plain
 from homeport.remote.errors import FailedError
 
 _UNTYPED = frozenset(("", JSON, OCTET_STREAM, "text/plain", "binary/octet-stream"))
-_MAX_TYPE = 255
 
 
 class ManifestFacts(Struct, frozen=True, kw_only=True):
@@ -88,8 +88,7 @@ def read_manifest(
 
 def _said_type(response: aiohttp.ClientResponse) -> str:
     text = bare(response.headers.get("Content-Type", ""))
-    usable = len(text) <= _MAX_TYPE and text.isascii() and text.isprintable()
-    return text if usable else ""
+    return text if is_media_type(text) else ""
 
 
 def _said_digest(response: aiohttp.ClientResponse) -> Digest | None:
@@ -102,7 +101,7 @@ def _said_digest(response: aiohttp.ClientResponse) -> Digest | None:
 def _guess(shape: _Shape) -> str:
     """The type of a manifest whose server names none (image-spec: `mediaType` may be absent)."""
     if shape.media_type:
-        return shape.media_type if len(shape.media_type) <= _MAX_TYPE else ""
+        return shape.media_type if is_media_type(shape.media_type) else ""
     if _is_there(shape.manifests):
         return OCI_INDEX
     if _is_there(shape.config) or _is_there(shape.layers):
