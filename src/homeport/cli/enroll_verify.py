@@ -47,4 +47,6 @@ def main(args: argparse.Namespace) -> int:
     for proof in proofs:
         if proof.said:
             print(f"{printable(proof.title)}, {proof.registry}: {printable(proof.said)}")
+    if not ok:
+        print("homeport enroll watch shows what has drifted, homeport enroll apply puts it right")
     return 0 if ok else 1

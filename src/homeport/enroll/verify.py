@@ -109,8 +109,8 @@ def _pull(
     except CannotPullError as error:
         return None, error.message
     except EnrollError as error:
-        said = getattr(error, "said", None) or ""
-        return False, f"{error.message} {said}".strip()[:SAID]
+        words = (error.message, getattr(error, "said", None), error.hint)
+        return False, "; ".join(filter(None, words))[:SAID]
     finally:
         with suppress(EnrollError):
             kind.remove(host, engine, reference)

@@ -13,7 +13,7 @@ from homeport.enroll.apply import DONE, REFUSED
 from homeport.enroll.client import Answer
 from homeport.enroll.diff import diff_of, summary_of
 from homeport.enroll.enrolment import enroll, plan_enrolment, prove, remembered
-from homeport.enroll.errors import CannotPullError, EnrollError
+from homeport.enroll.errors import CannotPullError, EngineError, EnrollError
 from homeport.enroll.host import Host, Ran
 from homeport.enroll.model import (
     Engine,
@@ -245,3 +245,15 @@ def test_diffs_hide_secrets_and_control_characters() -> None:
     assert text.endswith("mode 600 -> 644\nowner 0:0 -> 5:0")
     assert summary_of(change) == "change /etc/x (the rest of it stays): why"
     assert diff_of(replace(change, before=None))[0] == "--- /dev/null"
+
+
+def test_what_to_do_is_part_of_what_is_said_of_a_pull(machine: Machine, seen: list[str]) -> None:
+    class Silent(FakeKind):
+        def pull(self, host: Host, engine: Engine, reference: str) -> Pull:
+            raise EngineError("it does not answer", hint="start it", said="no socket")
+
+    kind = Silent()
+    enrolled(machine, kind)
+    (proof,) = prove(machine.host, kinds=[kind], find=finding(kind))
+    assert proof.state == FAILED
+    assert "it does not answer; no socket; start it" in proof.said

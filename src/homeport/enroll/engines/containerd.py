@@ -34,7 +34,7 @@ from homeport.enroll.engines.door import (
 )
 from homeport.enroll.errors import CannotPullError, ConflictError, EngineError, EnrollError
 from homeport.enroll.formats.toml_text import get_key, parse, set_key
-from homeport.enroll.host import Host
+from homeport.enroll.host import Host, Ran
 from homeport.enroll.model import (
     Effect,
     Engine,
@@ -194,13 +194,21 @@ class Containerd:
     def pull(self, host: Host, engine: Engine, reference: str) -> Pull:
         if not _reads(engine) and not self.enrolled(host, engine):
             raise CannotPullError("nothing here reads hosts.toml, so none was written")
+        if not engine.running and engine.id != "containerd:user":
+            raise _silent(engine)
         done = host.run(*_client(engine), *_pulling(engine), reference, limit=120)
+        if _is_silent(done):
+            raise _silent(engine)
         said = (done.err or done.out).strip()
         return Pull(engine=engine.id, reference=reference, ok=done.status == 0, said=said)
 
     def remove(self, host: Host, engine: Engine, reference: str) -> None:
+        if not engine.running and engine.id != "containerd:user":
+            return
         if _client(engine)[0] == "ctr":
             done = host.run(*_client(engine), "images", "rm", "--sync", reference)
+            if _is_silent(done):
+                raise _silent(engine)
             host.run("ctr", "--address", _socket(engine), "namespaces", "rm", NAMESPACE)
         else:
             done = host.run(*_client(engine), "rmi", reference)
@@ -222,6 +230,8 @@ class Containerd:
 KINDS = (Containerd(),)
 
 _CTR = "ctr reads hosts.toml only where it is told to"
+_PATIENCE = ("--connect-timeout", "3s")
+_NOBODY = ("failed to dial", "error while dialing", "cannot access containerd socket")
 _SHIMS = "containers go on while containerd restarts: each has a shim of its own"
 
 
@@ -283,13 +293,26 @@ def _reads(engine: Engine) -> bool:
     return bool(engine.facts.get("cri") or engine.facts.get("nerdctl"))
 
 
+def _silent(engine: Engine) -> EngineError:
+    return EngineError(
+        f"containerd does not answer at {_socket(engine)}",
+        hint="start it (systemctl start containerd), and verify again",
+    )
+
+
+def _is_silent(done: Ran) -> bool:
+    """Whether the client has reached nobody. A socket that is still there may have no listener."""
+    said = done.err + done.out
+    return done.status != 0 and any(words in said for words in _NOBODY)
+
+
 def _client(engine: Engine) -> tuple[str, ...]:
     """The client that reads what was configured: CRI's, nerdctl, else ctr."""
     if engine.facts.get("cri") and engine.facts.get("crictl"):
         return ("crictl", "--runtime-endpoint", f"unix://{_socket(engine)}")
     if engine.facts.get("nerdctl"):
         return ("nerdctl", "--namespace", NAMESPACE)
-    return ("ctr", "--address", _socket(engine), "--namespace", NAMESPACE)
+    return ("ctr", "--address", _socket(engine), *_PATIENCE, "--namespace", NAMESPACE)
 
 
 def _pulling(engine: Engine) -> tuple[str, ...]:

@@ -191,6 +191,26 @@ def test_cri_is_asked_where_it_is_what_was_configured(tmp_path: Path) -> None:
     assert machine.calls[-1][:2] == ("crictl", "--runtime-endpoint")
 
 
+def test_one_that_does_not_run_is_said_to_be_and_not_waited_for(tmp_path: Path) -> None:
+    machine = machine_of(tmp_path, config="version = 2\n")
+    plan = plan_of(machine)
+    words = 'ctr: failed to dial "/run/containerd/containerd.sock": context deadline exceeded'
+    machine.answer("ctr", says=Ran(1, "", words))
+    for _ in range(2):
+        with pytest.raises(EngineError, match="does not answer at /run/containerd") as caught:
+            KIND.pull(machine.host, plan.engine, "docker.io/x:1")
+        assert "systemctl start containerd" in caught.value.hint
+    with pytest.raises(EngineError, match="does not answer"):
+        KIND.remove(machine.host, plan.engine, "docker.io/x:1")
+    machine.at("/run/containerd/containerd.sock").unlink()
+    (engine,) = KIND.detect(machine.host)
+    machine.calls.clear()
+    with pytest.raises(EngineError, match="does not answer"):
+        KIND.pull(machine.host, engine, "docker.io/x:1")
+    KIND.remove(machine.host, engine, "docker.io/x:1")
+    assert machine.calls == []
+
+
 def test_a_users_nerdctl(tmp_path: Path) -> None:
     machine = Machine(tmp_path / "m", env={"HOME": "/home/ann"}, uid=1000)
     assert KIND.detect(machine.host) == ()
