@@ -41,6 +41,7 @@ COMMANDS = (
     "explain",
     "diff",
     "update",
+    "gitlab-ci-local",
     "cache",
     "clean",
     "mirror",
@@ -63,7 +64,8 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
         prog="homeport", dest="command", metavar="COMMAND", required=True
     )
     for name in (command,) if command else COMMANDS:
-        module = import_module(f"homeport.cli.{name}" if name != "list" else "homeport.cli.list_")
+        module_name = "list_" if name == "list" else name.replace("-", "_")
+        module = import_module(f"homeport.cli.{module_name}")
         module.add_command(commands)
     return parser
 

@@ -182,7 +182,7 @@ def _run(evaluation: "Evaluation", args: argparse.Namespace) -> int:
     # What was made so far stays to the end; a run may take hours, so look for cycles again.
     gc.freeze()
     gc.enable()
-    stop = _stop_on_signals()
+    stop = stop_on_signals()
     with _report(args, colour=colour) as report:
         finished = run_pipeline(evaluation, options, report, stop)
     return _status(finished, stop, args)
@@ -198,7 +198,7 @@ def _report(args: argparse.Namespace, *, colour: bool) -> "JsonLines | Console":
     return Console(sys.stdout, colour=colour, quiet=args.quiet)
 
 
-def _stop_on_signals() -> "Stop":
+def stop_on_signals() -> "Stop":
     """A request to stop that the first Ctrl-C, SIGTERM or SIGHUP makes; the second one makes it
     urgent, and ends this process if what is left to do takes long."""
     import signal

@@ -29,7 +29,8 @@ PULL_POLICY = ("if-not-present",)
 
 class RunOptions(Struct, frozen=True, kw_only=True):
     """What to run of a pipeline, and how. `jobs` are names, groups or globs (none: everything);
-    `needs` adds all that they need; `now` starts delayed jobs without their delay."""
+    `needs` adds all that they need; `now` starts delayed jobs without their delay; `play` are manual
+    jobs to start, by name, group or glob, where the whole pipeline is run."""
 
     jobs: tuple[str, ...] = ()
     needs: bool = False
@@ -37,6 +38,7 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     colour: bool = False
 
 
+    play: tuple[str, ...] = ()
 def run_pipeline(
     evaluation: Evaluation, options: RunOptions, emit: Callable[[Event], None], stop: Stop
 ) -> RunFinished:
@@ -108,7 +110,7 @@ def _select(evaluation: Evaluation, options: RunOptions) -> Selected:
     if options.jobs:
         selected = select_jobs(pipeline, options.jobs, needs=options.needs)
     else:
-        selected = select_all(pipeline)
+        selected = select_all(pipeline, play=options.play)
     refuse_unresolved(selected)
     return selected
 

@@ -25,6 +25,8 @@ ALLOWED = {
     "homeport.cli.enroll_watch",
     "homeport.cli.explain",
     "homeport.cli.last",
+    "homeport.cli.gitlab_ci_local",
+    "homeport.cli.gitlab_ci_local_options",
     "homeport.cli.lint",
     "homeport.cli.logs",
     "homeport.cli.past",

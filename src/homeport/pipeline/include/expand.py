@@ -387,9 +387,8 @@ class _Expansion:
         )
 
     def _fail(self, message: str, span: Span | None, chain: Chain) -> None:
-        self.errors.append(
-            Problem(message=self._mask(message), code="include", span=span, included_from=chain)
-        )
+        message = self._mask(message)
+        self.errors.append(Problem(message=message, code="include", span=span, included_from=chain))
 
     def _mask(self, text: str) -> str:
         for name in self._context.masked:

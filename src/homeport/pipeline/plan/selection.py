@@ -55,9 +55,10 @@ def select_jobs(pipeline: Pipeline, patterns: Sequence[str], *, needs: bool) -> 
     return Selected(jobs=jobs, named=frozenset(started))
 
 
-def select_all(pipeline: Pipeline) -> Selected:
-    """Every job of the pipeline."""
-    return Selected(jobs=pipeline.jobs, named=frozenset())
+def select_all(pipeline: Pipeline, *, play: Sequence[str] = ()) -> Selected:
+    """Every job of the pipeline; those of these patterns are started by hand."""
+    named = select_jobs(pipeline, play, needs=False).named if play else frozenset()
+    return Selected(jobs=pipeline.jobs, named=named)
 
 
 def refuse_unresolved(selected: Selected) -> None:
