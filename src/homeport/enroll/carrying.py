@@ -14,7 +14,7 @@ from homeport.enroll.host import Host
 from homeport.enroll.journal import Record, Target
 from homeport.enroll.model import Effect, EnginePlan, FileChange, FileState, Finding, Ownership
 from homeport.enroll.threeway import turned_round, undone
-from homeport.enroll.writing import make_folders, remove_file, remove_folder, write_file
+from homeport.enroll.writing import make_folders, remove_file, remove_folder, sweep, write_file
 
 Passed = Callable[[str], None]
 """Told the name of each step that is over; tests stop there."""
@@ -103,6 +103,7 @@ def take_back(
             findings.append(_still_held(record, error))
         passed("cleared")
     for target in targets:
+        sweep(host, target.path)
         if target.target is None:
             remove_file(host, target.path)
         elif host.state(target.path) != target.target:

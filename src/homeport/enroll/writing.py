@@ -47,6 +47,19 @@ def remove_file(host: Host, path: str) -> None:
         raise _explain(path, error) from None
 
 
+def sweep(host: Host, path: str) -> None:
+    """Remove what a killed run has left beside a file: half of it, perhaps with its secrets."""
+    place = follow(host.at(path), path)
+    try:
+        with opened(place.parent) as folder:
+            os.unlink(f".{place.name}{TEMPORARY}", dir_fd=folder)
+            os.fsync(folder)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _explain(path, error) from None
+
+
 def make_folders(host: Host, path: str) -> tuple[str, ...]:
     """Make the folders above a file; those that were made, outermost first."""
     missing = missing_folders(host, path)

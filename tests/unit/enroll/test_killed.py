@@ -3,9 +3,12 @@ finishes or puts back."""
 
 import json
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from homeport.enroll.apply import apply
 from homeport.enroll.formats.json_text import parse_object
@@ -108,6 +111,50 @@ def test_an_edit_after_the_kill_of_an_undo_survives(tmp_path: Path, stop: int) -
     run(machine, "undo")
     assert machine.text(CONFIG) == USERS.replace("true", "false")
     clean(machine)
+
+
+@pytest.mark.parametrize("action", ["apply", "undo"])
+def test_half_a_file_is_swept_away_also_where_it_need_not_be_written(
+    tmp_path: Path, action: str
+) -> None:
+    """Killed before the rename: the file is as it was, and a copy of it lies beside it."""
+    machine = fresh(tmp_path / "root", USERS)
+    before = files(machine)
+    if action == "undo":
+        run(machine, "apply")
+    stop = {"apply": 3, "undo": 4}[action]
+    assert run(machine, action, stop)[0] != 0
+    left = [
+        machine.write(f"{Path(path).parent}/.{Path(path).name}.homeport-new", "secret")
+        for path in (CONFIG, CA)
+    ]
+    run(machine, "undo")
+    assert not [place for place in left if place.exists()]
+    assert files(machine) == before
+    clean(machine)
+
+
+STEP = st.integers(1, 12)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.sampled_from(["apply", "undo"]), st.booleans(), STEP, st.lists(STEP, max_size=3))
+def test_a_recovery_that_is_killed_as_well_comes_to_the_same_end(
+    first: str, there: bool, stop: int, stops: list[int]
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="homeport-test-") as folder:
+        machine = fresh(Path(folder, "root"), USERS if there else None)
+        before = files(machine)
+        if first == "undo":
+            run(machine, "apply")
+        run(machine, first, stop)
+        for number, again in enumerate(stops):
+            run(machine, ("undo", "apply")[number % 2], again)
+            could_start(machine)
+        run(machine, "undo")
+        assert files(machine) == before
+        assert URL not in held(machine.host)
+        clean(machine)
 
 
 def test_what_a_cut_write_in_place_leaves_is_known() -> None:
