@@ -20,6 +20,7 @@ from homeport.pipeline.execute.state import State
 from homeport.pipeline.flow import Evaluation, now
 from homeport.pipeline.model.event import Event, RunFinished
 from homeport.pipeline.plan.plan import make_plan
+from homeport.pipeline.plan.registry_prefix import prefixes_of
 from homeport.pipeline.plan.selection import Selected, refuse_unresolved, select_all, select_jobs
 from homeport.settings.model import LimitSettings
 
@@ -35,10 +36,10 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     jobs: tuple[str, ...] = ()
     needs: bool = False
     now: bool = False
+    play: tuple[str, ...] = ()
     colour: bool = False
 
 
-    play: tuple[str, ...] = ()
 def run_pipeline(
     evaluation: Evaluation, options: RunOptions, emit: Callable[[Event], None], stop: Stop
 ) -> RunFinished:
@@ -48,6 +49,7 @@ def run_pipeline(
     engine, artifacts of earlier runs, a fact that a job depends on); all before anything runs.
     """
     settings, env = evaluation.request.settings, evaluation.request.env
+    prefixes_of(settings)  # refuses what is no registry
     selected = _select(evaluation, options)
     plan = make_plan(evaluation.pipeline, evaluation.trigger, settings, selected)
     state = State.open(
