@@ -12,12 +12,13 @@ if TYPE_CHECKING:
 EXAMPLES = """\
   homeport last                 the summary of the last run, with its exit status
   homeport last --json | jq -r '.jobs[] | select(.status == "failed").log'
-  homeport last --run 0y3k9f2a
+  homeport last --run 0y3k9f2a --html run.html
 """
 
 
 def add_command(commands: Commands) -> None:
     from homeport.cli.past import add_directory_option
+    from homeport.cli.report_files import add_report_options
 
     parser = add_parser(
         commands,
@@ -31,20 +32,24 @@ def add_command(commands: Commands) -> None:
         "--fail-on-blocked", action="store_true", help="exit 1 when it waits for a manual job"
     )
     add_json_option(parser, "the run")
+    add_report_options(parser)
     add_directory_option(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     from homeport.cli.output import print_json
     from homeport.cli.past import state_for, status_of
+    from homeport.cli.report_files import check_report_files, report_on
     from homeport.pipeline.execute.history import find_past
 
     past = find_past(state_for(args).folder, args.run)
+    check_report_files(args)
     status = status_of(past, fail_on_blocked=args.fail_on_blocked)
     if args.json:
         print_json(_as_json(past, int(status)))
     else:
         _print(past)
+    report_on(past, args, quiet=args.json)
     return status
 
 

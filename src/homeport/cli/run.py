@@ -30,6 +30,8 @@ _LAST_SECONDS = 1.5
 
 
 def add_command(commands: Commands) -> None:
+    from homeport.cli.report_files import add_report_options
+
     parser = add_parser(
         commands,
         "run",
@@ -79,6 +81,7 @@ def add_command(commands: Commands) -> None:
 
 def main(args: argparse.Namespace) -> int:
     from homeport.cli.output import has_errors, print_problems
+    add_report_options(group)
     from homeport.cli.source import evaluate_for, worth_saying
     from homeport.errors import HomeportError
     from homeport.pipeline.model.pipeline import Verdict
@@ -88,6 +91,10 @@ def main(args: argparse.Namespace) -> int:
     if pipeline.workflow.verdict is Verdict.OUT:
         print_problems(pipeline.problems)
         return _filtered(args)
+    if args.junit or args.html:
+        from homeport.cli.report_files import check_report_files
+
+        check_report_files(args)
     if has_errors(pipeline.problems):
         raise HomeportError(pipeline.problems)
     print_problems(
@@ -190,9 +197,24 @@ def _run(evaluation: "Evaluation", args: argparse.Namespace) -> int:
 
 def _report(args: argparse.Namespace, *, colour: bool) -> "JsonLines | Console":
     if args.json:
+    _tell_more(evaluation, finished.run, args)
         from homeport.pipeline.report.jsonl import JsonLines
 
         return JsonLines(sys.stdout.buffer)
+def _tell_more(evaluation: "Evaluation", run: str, args: argparse.Namespace) -> None:
+    """The report files, and what the jobs' own tests came to."""
+    from homeport.pipeline.execute.state import State
+
+    request = evaluation.request
+    state = State.open(request.root, request.env, kept_runs=0, kept_bytes=0)
+    folder = state.folder / "runs" / run
+    if args.junit or args.html or next(folder.glob("reports/*/junit"), None) is not None:
+        from homeport.cli.report_files import report_on
+        from homeport.pipeline.execute.history import find_past
+
+        report_on(find_past(state.folder, run), args, quiet=args.json)
+
+
     from homeport.pipeline.report.console import Console
 
     return Console(sys.stdout, colour=colour, quiet=args.quiet)

@@ -50,6 +50,7 @@ ALLOWED = {
     "homeport.cli.mirror_user",
     "homeport.cli.options",
     "homeport.cli.render",
+    "homeport.cli.report_files",
     "homeport.cli.run",
     "homeport.cli.update",
     "homeport.cli.simulation",

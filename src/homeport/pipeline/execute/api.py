@@ -243,11 +243,13 @@ class Executor(Protocol):
         stop: Stop | None = None,
         *,
         service_log: Callable[[str], None] = unheard,
+        phase: Callable[[str], None] = unheard,
     ) -> Session:
         """Prepare the place (pull the image, start services, create the container).
 
         `note` tells the user; `service_log` takes lines that services print, from any thread, until
-        the session is closed. Raises `ExecutorError` soon when `stop` is requested meanwhile.
+        the session is closed. `phase` is told when another part begins (`services`, `workspace`);
+        the first is `image`. Raises `ExecutorError` soon when `stop` is requested meanwhile.
         """
         ...
 

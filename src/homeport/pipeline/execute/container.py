@@ -119,6 +119,7 @@ class ContainerExecutor:
         stop: Stop | None = None,
         *,
         service_log: Callable[[str], None] = unheard,
+        phase: Callable[[str], None] = unheard,
     ) -> Session:
         image, stop = spec.image, stop or Stop()
         if image is None:
@@ -136,10 +137,12 @@ class ContainerExecutor:
         services, network = None, Network()
         if spec.services:
             self._networked = True
+            phase("services")
             services = self._services(spec, labels, note, service_log)
         try:
             if services is not None:
                 network = Network(name=services.network, hosts=services.start(stop))
+            phase("workspace")
             container = self._create(spec, image, labels, network)
         except BaseException:
             if services is not None:

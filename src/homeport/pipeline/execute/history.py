@@ -77,6 +77,15 @@ class Past(Struct, frozen=True, kw_only=True):
         path = self.folder / "logs" / f"{job_slug(job)}{number}.log"
         return path if path.is_file() else None
 
+    def junit_reports(self, job: str) -> tuple[Path, ...]:
+        """The regular files of a job's JUnit reports; a link could lead anywhere."""
+        tree = self.folder / "reports" / job_slug(job) / "junit"
+        found: list[Path] = []
+        for here, _, names in os.walk(tree):
+            paths = (Path(here, name) for name in names)
+            found += (path for path in paths if path.is_file() and not path.is_symlink())
+        return tuple(sorted(found))
+
     def whole(self) -> tuple[Event, ...]:
         """The events with an end: one that was killed, or goes on, gets it here."""
         if self.finished is not None or not self.events:

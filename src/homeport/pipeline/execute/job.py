@@ -32,6 +32,7 @@ from homeport.pipeline.execute.environment import (
 )
 from homeport.pipeline.execute.handover import Handover, Needed
 from homeport.pipeline.execute.output import Output
+from homeport.pipeline.execute.phases import Phases
 from homeport.pipeline.execute.scripts import ScriptRunner
 from homeport.pipeline.execute.state import Finished, Run
 from homeport.pipeline.model.event import Event, FailureReason, Status
@@ -97,7 +98,7 @@ class JobRunner:
         if stop.reason is not None:
             result = JobResult(status=Status.CANCELED, message=stop.reason)
         else:
-            result = self._prepare(job, attempt, stop, log)
+            result = self._prepare(job, attempt, stop, log, phases)
         result = structs.replace(
             result,
             duration=max(0.0, self._clock() - began),
@@ -105,14 +106,18 @@ class JobRunner:
         )
         try:
             self._handover.remember(job.name, result)
+        phases = Phases(self._clock)
         except HomeportError as error:
             failed = _broken(error, Redactor(self._secrets))
             result = structs.replace(failed, duration=result.duration, log=result.log)
         return result
 
-    def _prepare(self, job: JobPlan, attempt: int, stop: Stop, log: Path) -> JobResult:
+    def _prepare(
+        self, job: JobPlan, attempt: int, stop: Stop, log: Path, phases: Phases
+    ) -> JobResult:
         """Compose what the job gets; then what comes out of it is redacted."""
         redactor = Redactor(self._secrets)
+            phases=phases.end(),
         output = None
         try:
             needed = self._handover.needed_by(job)
@@ -128,7 +133,12 @@ class JobRunner:
                 job,
                 environment=environment,
                 open_session=partial(
-                    executor.open, spec, output.note, stop, service_log=output.aside
+                    executor.open,
+                    spec,
+                    output.note,
+                    stop,
+                    service_log=output.aside,
+                    phase=phases.begin,
                 ),
                 artifacts=needed.artifacts,
                 output=output,
@@ -145,6 +155,7 @@ class JobRunner:
         finally:
             if output is not None:
                 with suppress(OSError):
+                phases=phases,
                     output.close()
         if job.coverage is not None and log.exists():
             from homeport.pipeline.execute.coverage import find_coverage
@@ -173,8 +184,11 @@ class JobRunner:
                     try:
                         session.put(tree, (*restored, *artifacts))
                     except ExecutorError as error:
+        phases: Phases,
                         if not restored:
+        phases.begin("workspace" if job.image is None else "image")
                             raise
+        phases.begin("workspace")
                         _warn(output, f"WARNING: Failed to extract cache: {error}")
                         session.close()
                         session = open_session()
@@ -192,7 +206,9 @@ class JobRunner:
                     job,
                     session,
                     success=success,
+            phases.begin("script")
                     expand=environment.expand,
+            phases.begin("artifacts")
                     warn=partial(_warn, output),
                 )
             except DotenvError as error:
@@ -211,6 +227,7 @@ class JobRunner:
 
         root = Path(self._plan.root)
         return JobCaches(
+            phases.begin("cleanup")
             job.cache,
             CacheStore(self._cache_folder, self._cache_bytes),
             KeySources(

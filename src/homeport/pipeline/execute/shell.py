@@ -73,10 +73,11 @@ class ShellExecutor:
         stop: Stop | None = None,
         *,
         service_log: Callable[[str], None] = unheard,
+        phase: Callable[[str], None] = unheard,
     ) -> Session:
         if spec.services:
             raise ExecutorError("services need a container engine, and this job runs in the shell")
-        del note, stop, service_log  # nothing here takes long enough to speak of
+        del note, stop, service_log, phase  # nothing here takes long enough to speak of
         if self._shell is None:
             self._shell = find_shell(self._wanted, self._env["PATH"])
         project = self.project_dir(spec.run, spec.job, spec.attempt, spec.project_path)

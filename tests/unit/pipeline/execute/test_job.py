@@ -87,8 +87,9 @@ class FakeExecutor:
         stop: Stop | None = None,
         *,
         service_log: Callable[[str], None] = unheard,
+        phase: Callable[[str], None] = unheard,
     ) -> Session:
-        del stop, service_log
+        del stop, service_log, phase
         if self._fake.open_error:
             raise self._fake.open_error
         self._fake.spec = spec

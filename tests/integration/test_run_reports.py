@@ -1,0 +1,96 @@
+"""Report files of real runs, and what the console says about the jobs' own tests."""
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from testbed.runs import Repository
+
+CI = """\
+unit:
+  stage: build
+  script:
+    - cp report.xml out.xml
+    - "printf 'section_start:1:s[collapsed=true]\\\\r\\\\033[0KFolded\\\\n'"
+    - "printf 'section_end:4:s\\\\r\\\\033[0K\\\\n'"
+    - echo "$SECRET"
+  artifacts: {when: always, reports: {junit: "*.xml"}}
+after: {stage: test, script: [exit 3]}
+"""
+REPORT = """<testsuite name="s"><testcase name="good"/>
+<testcase name="bad" classname="c"><failure message="no &lt;way&gt;"/></testcase></testsuite>"""
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    repository = Repository(tmp_path / "project", CI, tmp_path / "home")
+    (repository.root / "report.xml").write_text(REPORT)
+    (repository.root / "hostile.xml").write_text('<!DOCTYPE a [<!ENTITY e "x">]><testsuite/>')
+    repository.commit()
+    return repository
+
+
+def test_a_run_writes_its_reports_and_last_the_same_ones(repository: Repository) -> None:
+    run = repository.start("run", "--junit", "../run.xml", "--html", "../run.html").end()
+    assert run.status == 1
+    assert "Tests of unit: 2 passed, 2 failed, 0 skipped\n  c: bad: no <way>" in run.stdout
+    assert "hostile.xml of unit was not read: it has a document type" in run.stderr
+    folder = repository.root.parent
+    top = ElementTree.parse(folder / "run.xml").getroot()  # noqa: S314 - ours
+    assert [suite.get("name") for suite in top] == [
+        f"homeport run {next(repository.state.glob('*/runs/*')).name}",
+        "unit: s",
+    ]
+    assert [case.get("name") for case in top[0]] == ["unit", "after"]
+    assert top[0][1][0].tag == "failure"
+    page = (folder / "run.html").read_text()
+    assert "<details><summary>Folded</summary>" in page
+    last = repository.start("last", "--junit", "../last.xml", "--html", "../last.html").end()
+    assert last.status == 1
+    assert "Tests of unit: 2 passed, 2 failed" in last.stdout
+    assert (folder / "last.html").read_text() == page
+    assert (folder / "last.xml").read_bytes() == (folder / "run.xml").read_bytes()
+    assert repository.git("status", "--short") == ""
+
+
+def test_the_page_has_no_secret_that_the_log_has_not(repository: Repository) -> None:
+    config = repository.home / ".config/homeport/config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('[variables]\nSECRET = {value = "s3cr3tvalue", masked = true}\n')
+    run = repository.start("run", "--html", "../run.html", "--junit", "../run.xml").end()
+    folder = repository.root.parent
+    written = (folder / "run.html").read_text() + (folder / "run.xml").read_text()
+    assert run.status == 1
+    assert "s3cr3tvalue" not in written + run.stdout
+    assert "[MASKED]" in written
+
+
+def test_json_stays_alone_on_stdout_and_phases_are_remembered(repository: Repository) -> None:
+    done = repository.run("unit", "--junit", "/dev/null")
+    assert done.events[-1]["event"] == "run_finished"
+    told = json.loads(repository.start("last", "--json").end().stdout)
+    phases = told["jobs"][0]["phases"]
+    assert list(phases) == ["workspace", "script", "artifacts", "cleanup"]
+    assert sum(phases.values()) <= told["jobs"][0]["duration"] + 0.001
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_anything_runs(
+    repository: Repository,
+) -> None:
+    for option in ("--html", "--junit"):
+        done = repository.start("run", option, "nowhere/file").end()
+        assert done.status == 2
+        assert f"{option} nowhere/file is no file that could be written" in done.stderr
+    assert list(repository.state.glob("*/runs/*")) == []
+
+
+@pytest.mark.engine
+def test_phases_of_a_container(tmp_path: Path, docker_address: str) -> None:
+    ci = "job: {image: 'debian:bookworm', script: [echo hi]}"
+    repository = Repository(tmp_path / "p", ci, tmp_path / "h").on(docker_address)
+    assert repository.run().status == 0
+    told = json.loads(repository.start("last", "--json").end().stdout)
+    phases = ["image", "workspace", "script", "artifacts", "cleanup"]
+    assert list(told["jobs"][0]["phases"]) == phases
