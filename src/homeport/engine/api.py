@@ -122,6 +122,10 @@ class Engine(Protocol):
     """A container engine. Methods are thread-safe and raise `EngineError`; each has a timeout."""
 
     def info(self) -> EngineInfo: ...
+    def mirrors(self) -> Sequence[str]:
+        """URLs of the mirrors of Docker Hub that the engine asks first, as far as it tells."""
+        ...
+
     def image(self, reference: str) -> ImageInfo | None:
         """The image if the engine holds it, else None."""
         ...

@@ -72,6 +72,10 @@ class DockerEngine:
             architecture=str(told.get("Arch", "")),
         )
 
+    def mirrors(self) -> Sequence[str]:
+        told = _mapping(self._call("GET", "/info").body())
+        return _words(_mapping(told.get("RegistryConfig")).get("Mirrors"))
+
     def image(self, reference: str) -> ImageInfo | None:
         reply = self._call("GET", f"/images/{reference}/json", allowed=(404,))
         told = _mapping(reply.body())

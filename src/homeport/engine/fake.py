@@ -79,8 +79,8 @@ Program = Callable[[FakeContainer, str], int]
 
 class FakeEngine:
     """`engine.api.Engine` in memory. `remote` are the images that a pull finds, `logins` what
-    their registry was told at each pull; `held_networks` and
-    `held_volumes` are labels by name."""
+    their registry was told at each pull, `pull_error` what is said where it finds none;
+    `held_networks` and `held_volumes` are labels by name."""
 
     def __init__(
         self,
@@ -94,6 +94,8 @@ class FakeEngine:
         self.held: dict[str, FakeContainer] = {}
         self.held_networks: dict[str, dict[str, str]] = {}
         self.held_volumes: dict[str, dict[str, str]] = {}
+        self.hub_mirrors: list[str] = []
+        self.pull_error = ""
         self.logins: list[Login | None] = []
         self.calls: Counter[str] = Counter()
         self.dead: str | None = None
@@ -111,6 +113,10 @@ class FakeEngine:
             architecture="amd64",
         )
 
+    def mirrors(self) -> Sequence[str]:
+        self._called("mirrors")
+        return tuple(self.hub_mirrors)
+
     def image(self, reference: str) -> ImageInfo | None:
         self._called("image")
         return self.images.get(_tagged(reference))
@@ -126,7 +132,8 @@ class FakeEngine:
         self.logins.append(login)
         found = self.remote.get(_tagged(reference))
         if found is None or (platform and found.platform and platform != found.platform):
-            raise EngineError.of(f"manifest for {reference} not found", code="engine-pull")
+            words = self.pull_error or f"manifest for {reference} not found"
+            raise EngineError.of(words, code="engine-pull")
         progress(f"Pulling {reference}")
         self.images[_tagged(reference)] = found
 

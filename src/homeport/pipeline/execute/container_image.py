@@ -4,13 +4,15 @@ Source: GitLab Runner, docs/executors/docker.md, "Configure how runners pull ima
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from queue import SimpleQueue
 
 from homeport.engine.api import Engine, EngineError, ImageInfo
 from homeport.engine.login import find_login
 from homeport.lib.redact import Redactor
 from homeport.pipeline.execute.api import ExecutorError, Stop
+from homeport.pipeline.execute.pull_failure import PullFailures
 from homeport.pipeline.plan.registry_prefix import NO_PREFIXES, RegistryPrefixes
 
 Note = Callable[[str], None]
@@ -30,6 +32,7 @@ class Images:
         self._engine = engine
         self._prefixes = prefixes
         self._env = env
+        self._failures = PullFailures(engine)
         self._lock = threading.Lock()
         self._locks: dict[tuple[str, str | None], threading.Lock] = {}
         self._used: dict[tuple[str, str | None], ImageInfo] = {}
@@ -64,7 +67,15 @@ class Images:
             lock = self._locks.setdefault(key, threading.Lock())
         with lock:
             if key not in self._used:
-                puller = _Puller(self._engine, platform, note, stop, job=job, env=self._env)
+                puller = _Puller(
+                    self._engine,
+                    platform,
+                    note,
+                    stop,
+                    job=job,
+                    env=self._env,
+                    explain=partial(self._failures.explain, renamed=told is not None),
+                )
                 self._used[key] = puller.find(reference, policies)
             return self._used[key]
 
@@ -81,6 +92,7 @@ class _Puller:
         *,
         job: Mapping[str, str],
         env: Mapping[str, str],
+        explain: Callable[[str, str], Iterable[str]],
     ) -> None:
         self._engine = engine
         self._platform = platform
@@ -88,6 +100,7 @@ class _Puller:
         self._stop = stop
         self._job = job
         self._env = env
+        self._explain = explain
 
     def find(self, reference: str, policies: Sequence[str]) -> ImageInfo:
         last = ""
@@ -99,6 +112,9 @@ class _Puller:
             except EngineError as error:
                 last = str(error)
                 self._note(f'Failed to pull image with policy "{policy}": {last}')
+                if error.problems[0].code == "engine-pull":
+                    for line in self._explain(reference, last):
+                        self._note(line)
                 continue
             self._note(f"Using docker image {image.id} for {reference}")
             return image
