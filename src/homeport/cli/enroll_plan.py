@@ -44,8 +44,8 @@ def add_command(commands: Commands) -> None:
 
 def main(args: argparse.Namespace) -> int:
     from homeport.cli.output import print_json
+    from homeport.enroll.diff import to_shown
     from homeport.enroll.enrolment import plan_enrolment
-    from homeport.enroll.plain import to_plain
 
     host = this_host()
     with Mapped():
@@ -53,7 +53,7 @@ def main(args: argparse.Namespace) -> int:
     plan = planned.plan
     broken = [found for one in plan.engines for found in one.findings if found.severity == "error"]
     if args.json:
-        print_json({"probe": to_plain(planned.probe), **to_plain(plan), "drifted": plan.drifted})
+        print_json({"probe": to_shown(planned.probe), **to_shown(plan), "drifted": plan.drifted})
     else:
         print_findings(planned.probe.findings)
         print_plans(plan.engines)

@@ -27,13 +27,13 @@ def main(args: argparse.Namespace) -> int:
     import time
 
     from homeport.cli.output import print_json, print_table
-    from homeport.enroll.plain import to_plain
+    from homeport.enroll.diff import to_shown
     from homeport.enroll.status import status
 
     with Mapped():
         states, findings = status(this_host())
     if args.json:
-        print_json({"engines": to_plain(states), "findings": to_plain(findings)})
+        print_json({"engines": to_shown(states), "findings": to_shown(findings)})
         return 0
     if states:
         print_table(

@@ -25,15 +25,14 @@ def add_command(commands: Commands) -> None:
 def main(args: argparse.Namespace) -> int:
     """The mirror is not asked: that it is away is no drift."""
     from homeport.cli.output import print_json, printable
-    from homeport.enroll.diff import diff_of
-    from homeport.enroll.plain import to_plain
+    from homeport.enroll.diff import diff_of, to_shown
     from homeport.enroll.status import DRIFTED, GONE, status
 
     with Mapped():
         states, findings = status(this_host())
     drifted = [one for one in states if one.state in (DRIFTED, GONE)]
     if args.json:
-        print_json({"drifted": to_plain(drifted), "findings": to_plain(findings)})
+        print_json({"drifted": to_shown(drifted), "findings": to_shown(findings)})
         return 1 if drifted or findings else 0
     for one in drifted:
         print(f"{printable(one.title)}: {one.state}")

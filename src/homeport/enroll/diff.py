@@ -3,15 +3,17 @@
 import difflib
 import re
 from collections.abc import Iterator
-from typing import Optional
+from typing import Any, Optional
 
 from homeport.enroll.model import FileChange, FileState, Ownership
+from homeport.enroll.plain import to_plain
 
 MASK = "[MASKED]"
 _SECRET = re.compile(
-    r"""((?:token|password|passwd|secret|auth|identitytoken|credentials?|private_?key)["']?\s*[:=]\s*)"""
-    r"""("[^"]*"|'[^']*'|[^\s,}\]]+)""",
-    re.IGNORECASE,
+    r"""((?:token|password|passwd|secret|auth(?:orization)?|credentials?|private_?key|access_?key)
+    (?:[_-][\w-]*)?["']?\s*[:=]\s*)
+    (\[[^\]]*\]|"(?:[^"\\]|\\.)*"|'[^']*'|[^\s,}\]]+)""",
+    re.IGNORECASE | re.VERBOSE,
 )
 _USERINFO = re.compile(r"://[^/@\s\"']+@")
 
@@ -36,6 +38,23 @@ def summary_of(change: FileChange) -> str:
         verb = "change"
     whose = "ours alone" if change.ownership is Ownership.WHOLE else "the rest of it stays"
     return f"{verb} {change.path} ({whose}): {change.why}"
+
+
+def to_shown(value: Any) -> Any:
+    """As `to_plain`, for whoever reads what a command prints: files are shown without secrets."""
+    return _without_secrets(to_plain(value))
+
+
+def _without_secrets(data: Any, name: str = "") -> Any:
+    if isinstance(data, dict):
+        return {key: _without_secrets(item, key) for key, item in data.items()}
+    if isinstance(data, list):
+        return [_without_secrets(item) for item in data]
+    if not isinstance(data, str):
+        return data
+    if name == "content":
+        data = _SECRET.sub(lambda found: found.group(1) + MASK, data)
+    return _USERINFO.sub(f"://{MASK}@", data)
 
 
 def _lines(state: Optional[FileState]) -> "list[str]":

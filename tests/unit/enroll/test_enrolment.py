@@ -1,6 +1,7 @@
 # ruff: noqa: ARG001, ARG002, ARG005 - what an EngineKind is given
 """The whole way: plan, apply, status, verify, with an engine that a test can spoil."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from homeport.enroll import verify as verify_module
 from homeport.enroll.apply import DONE, REFUSED
 from homeport.enroll.client import Answer
-from homeport.enroll.diff import diff_of, summary_of
+from homeport.enroll.diff import diff_of, summary_of, to_shown
 from homeport.enroll.enrolment import enroll, plan_enrolment, prove, remembered
 from homeport.enroll.errors import CannotPullError, EngineError, EnrollError
 from homeport.enroll.host import Host, Ran
@@ -245,6 +246,29 @@ def test_diffs_hide_secrets_and_control_characters() -> None:
     assert text.endswith("mode 600 -> 644\nowner 0:0 -> 5:0")
     assert summary_of(change) == "change /etc/x (the rest of it stays): why"
     assert diff_of(replace(change, before=None))[0] == "--- /dev/null"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '"proxies": {"https-proxy": "http://ann:hunter2@proxy:3128"}',
+        '"log-opts": {"splunk-token": "hunter2"}',
+        '"auths": {"hub": {"auth": "aHVudGVy\\"hunter2"}}',
+        'environment = ["AWS_SECRET_ACCESS_KEY=hunter2", "A=1"]',
+        'Authorization = ["Basic hunter2", "hunter2"]',
+        "token = 'glrt-hunter2'",
+        '"password" :\n  "hunter2"',
+    ],
+)
+def test_json_hides_secrets_of_files_that_are_not_ours(line: str) -> None:
+    state = FileState(f'{{\n {line},\n "debug": true\n}}', 0o600, 0, 0)
+    after = replace(state, content=state.content.replace("true", "false"))
+    change = FileChange("/etc/x", state, after, Ownership.KEYS, "why")
+    text = json.dumps(to_shown({"drift": [change]}))
+    assert "hunter2" not in text
+    assert "debug" in text
+    if "\n" not in line:
+        assert "hunter2" not in "\n".join(diff_of(change))
 
 
 def test_what_to_do_is_part_of_what_is_said_of_a_pull(machine: Machine, seen: list[str]) -> None:
