@@ -44,7 +44,7 @@ class Ledger:
     def append(self, records: Sequence[Record]) -> None:
         """Write records of one flush; on the disk when it returns."""
         now = self._clock()
-        if _day(now) != self._segment.start.day:
+        if _day(now) > self._segment.start.day:  # a clock that went back begins no other day
             self._turn(now)
         lines = [_ENCODER.encode(record) for record in records]
         head = self._segment.append(lines, time=now, sign=self._sign)
@@ -81,7 +81,7 @@ class Ledger:
                 complete=False,
             )
             last.append([_ENCODER.encode(gap)], time=now, sign=self._sign)
-        if last.start.day == _day(now):
+        if last.start.day >= _day(now):
             return last
         return self._after(last, now)
 

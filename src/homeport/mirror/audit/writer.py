@@ -47,7 +47,9 @@ class AuditWriter:
 
     def write(self, record: Record) -> None:
         pending = self._pending
-        if len(pending) >= self._queue and self._overflow is Overflow.COUNT:
+        # What is refused for want of room is on record, too; but not without end.
+        most = self._queue * (1 if self._overflow is Overflow.COUNT else 2)
+        if len(pending) >= most:
             self.dropped += 1
             return
         pending.append(record)
@@ -55,8 +57,7 @@ class AuditWriter:
             self._wake.set()
         elif len(pending) >= FLUSH_RECORDS:
             self._urgent.set()
-            if len(pending) >= self._queue:
-                self._room.clear()
+            self._mark_full()
 
     async def write_durably(self, record: Record) -> None:
         """Raises RegistryError (503) where it cannot be written: nothing is done unaudited."""
@@ -66,10 +67,16 @@ class AuditWriter:
         self._pending.append(record)
         self._wake.set()
         self._urgent.set()
+        self._mark_full()
         try:
             await asyncio.wait_for(asyncio.shield(done), _PATIENCE)
         except TimeoutError:
             raise _unavailable() from None
+
+    def _mark_full(self) -> None:
+        """Keep further requests waiting, unless drops are the policy."""
+        if self._overflow is Overflow.BLOCK and len(self._pending) >= self._queue:
+            self._room.clear()
 
     async def room(self) -> None:
         if self._room.is_set():

@@ -129,6 +129,81 @@ def test_drops_are_counted_where_that_is_the_policy(
     asyncio.run(scenario())
 
 
+def test_counting_drops_blocks_nobody(tmp_path: Path) -> None:
+    """However large the queue is: one of more than a flush kept requests waiting all the same."""
+
+    async def scenario() -> None:
+        ledger = Broken(tmp_path)
+        pool = ThreadPoolExecutor(1)
+        audit = AuditWriter(ledger, queue=300, overflow=Overflow.COUNT, pool=pool)
+        for number in range(400):
+            audit.write(record(number))
+        async with asyncio.timeout(1):
+            await audit.room()
+        ledger.works = True
+        await audit.close()
+
+    asyncio.run(scenario())
+
+
+def test_what_is_refused_for_want_of_room_is_on_record_but_not_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("homeport.mirror.audit.writer._RETRY", 0.02)
+
+    async def scenario() -> None:
+        ledger = Broken(tmp_path)
+        audit = AuditWriter(ledger, queue=10, overflow=Overflow.BLOCK, pool=ThreadPoolExecutor(1))
+        for number in range(1000):
+            audit.write(record(number))
+        ledger.works = True
+        await audit.close()
+        found = list(query(tmp_path, Filter(), newest_first=False))
+        assert [entry.request for entry in found[:-1]] == [str(number) for number in range(20)]
+        assert found[-1].reason.startswith("980 records")
+
+    asyncio.run(scenario())
+
+
+def test_a_flood_of_denials_meets_a_full_queue_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("homeport.mirror.audit.writer._PATIENCE", 0.05)
+    monkeypatch.setattr("homeport.mirror.audit.writer._RETRY", 0.02)
+
+    async def scenario() -> None:
+        ledger = Broken(tmp_path)
+        audit = AuditWriter(ledger, queue=5, overflow=Overflow.BLOCK, pool=ThreadPoolExecutor(1))
+        refused = await asyncio.gather(
+            *(audit.write_durably(record(number)) for number in range(5)), return_exceptions=True
+        )
+        assert all(isinstance(error, RegistryError) for error in refused)
+        with pytest.raises(RegistryError):
+            await audit.room()
+        ledger.works = True
+        await audit.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_clock_that_went_back_begins_no_segment_with_each_flush(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1_800_000_000.0
+    ledger = Ledger(tmp_path, writer="h", sign=None, sinks=[], keep_days=None, clock=lambda: now)
+    ledger.append([record(1)])
+    now -= 2 * 86_400
+
+    def turned(_ledger: Ledger, _now: float) -> None:
+        raise AssertionError("the segment was closed")
+
+    monkeypatch.setattr(Ledger, "_turn", turned)
+    ledger.append([record(2)])
+    ledger.append([record(3)])
+    ledger.close()
+    assert requests(tmp_path) == ["1", "2", "3"]
+
+
 def test_sinks_get_records_and_heads(tmp_path: Path) -> None:
     receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     receiver.bind(str(tmp_path / "log"))
