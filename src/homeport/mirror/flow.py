@@ -90,7 +90,8 @@ class Flow:
             # A listener for both roles has dockerd for a client, too.
             reply = failure(error, challenges=self._roles[request.listener] is Role.REGISTRY)
         if self._audit is not None and self._is_durable(request, reply):
-            size = len(reply.body) if isinstance(reply.body, bytes) else 0
+            whole = isinstance(reply.body, bytes) and request.method != "HEAD"
+            size = len(reply.body) if whole else 0  # type: ignore[arg-type]
             await self._audit.write_durably(_record(request, reply, sent=size, complete=True))
         return reply
 
@@ -100,7 +101,10 @@ class Flow:
             return
         record = _record(request, reply, sent=sent, complete=complete)
         self._watch(record)
-        quiet = isinstance(request.endpoint, Base | Service | Upload | Uploads)
+        # Of an upload the end is on record, and whatever went wrong before.
+        quiet = isinstance(request.endpoint, Base | Service) or (
+            isinstance(request.endpoint, Upload | Uploads) and reply.status < 400
+        )
         if self._audit is not None and not quiet and not self._is_durable(request, reply):
             self._audit.write(record)
 
@@ -346,7 +350,7 @@ def _record(request: Request, reply: Reply, *, sent: int, complete: bool) -> Rec
         digest=outcome.digest or "",
         cache="" if outcome.cache is None else outcome.cache.value,
         sent=sent,
-        received=request.length or 0,
+        received=_received(request, reply, outcome),
         allowed=not denied,
         rule="" if decision is None else decision.rule,
         reason=decision.reason if isinstance(decision, Deny) else (outcome.detail or ""),
@@ -355,6 +359,13 @@ def _record(request: Request, reply: Reply, *, sent: int, complete: bool) -> Rec
         duration=time.monotonic() - request.started,
         complete=complete,
     )
+
+
+def _received(request: Request, reply: Reply, outcome: Outcome) -> int:
+    """Bytes of what a push stored, in however many requests they came; else of this one's body, as
+    announced. A mount brings none."""
+    pushed = reply.status == 201 and "mount" not in request.query
+    return outcome.size if pushed and outcome.size is not None else request.length or 0
 
 
 def _words(request: Request) -> str:
