@@ -160,7 +160,10 @@ class _Work:
     def _restart(self, kind: EngineKind, plan: EnginePlan) -> Result:
         """Nothing is to be written; but an earlier run may have left the restart to its owner."""
         record = self._journal.record_of(plan.engine.id)
-        if record is None or not record.pending:
+        if record is None:
+            return _result(plan, UNCHANGED, ())
+        record = self._asked_anew(record)
+        if not record.pending:
             return _result(plan, UNCHANGED, ())
         if record.effect is not Effect.RESTART or not self._request.allow_restart:
             return _result(plan, PENDING, (_waits(plan, record.effect),))
@@ -171,6 +174,16 @@ class _Work:
         except EnrollError as error:
             return _result(plan, REFUSED, (fault(error),))
         return _result(plan, DONE, ())
+
+    def _asked_anew(self, record: Record) -> Record:
+        """The record with what is asked for now: no file is to be changed for it, but what
+        `verify` and the next `apply` go by is."""
+        asked = replace(self._request, allow_restart=record.request.allow_restart)
+        if asked == record.request:
+            return record
+        record = replace(record, request=asked)
+        self._journal.keep(record)
+        return record
 
     def _take_up(self, kind: EngineKind, plan: EnginePlan, *, waits: bool) -> "tuple[Finding, ...]":
         if waits:

@@ -12,7 +12,7 @@ from homeport.enroll import carrying
 from homeport.enroll.apply import DONE, PENDING, REFUSED, REVERTED, STUCK, UNCHANGED, apply
 from homeport.enroll.errors import BrokenFileError, ConflictError, EnrollError, MachineError
 from homeport.enroll.journal import Journal
-from homeport.enroll.model import Effect, EnrollPlan, FileChange, FileState, Ownership
+from homeport.enroll.model import Effect, EnrollPlan, FileChange, FileState, Mode, Ownership
 from homeport.enroll.undo import undo
 from testbed.fake_kind import CA, CONFIG, FakeKind, finding, held
 from testbed.killed import URL, plan
@@ -295,6 +295,20 @@ def test_two_engines_that_share_a_file_write_it_once(machine: Machine) -> None:
     second = replace(made.engines[0], engine=replace(made.engines[0].engine, id="fake:2"))
     both = EnrollPlan(made.request, (made.engines[0], second))
     assert [one.state for one in apply(machine.host, both, find=finding(kind))] == [DONE, UNCHANGED]
+    undo(machine.host, find=finding(kind))
+    assert machine.text(CONFIG) == USERS
+
+
+def test_what_is_asked_anew_is_remembered_also_where_no_file_changes(machine: Machine) -> None:
+    machine.write(CONFIG, USERS)
+    kind = FakeKind()
+    applied(machine, kind)
+    made = plan(machine, kind)
+    asked = replace(made.request, registries=("docker.io", "ghcr.io"), mode=Mode.ONLY)
+    (result,) = apply(machine.host, replace(made, request=asked), find=finding(kind))
+    assert result.state == UNCHANGED
+    (record,) = Journal(machine.host).records()
+    assert record.request == asked
     undo(machine.host, find=finding(kind))
     assert machine.text(CONFIG) == USERS
 

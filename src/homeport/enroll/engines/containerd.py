@@ -144,7 +144,7 @@ class Containerd:
         keys = _plan_config(host, config) if config is not None and config.cri else ()
         if not user and not cri:
             limits = (*limits, Limit("use the mirror by ctr alone", _CTR, f"--hosts-dir {folder}"))
-        if keys:
+        if keys and engine.running:
             findings.append(Finding("containers-go-on", _SHIMS))
         return EnginePlan(
             engine,
