@@ -76,25 +76,25 @@ def add_command(commands: Commands) -> None:
     )
     group.add_argument("--json", action="store_true", help="print events, one JSON object a line")
     group.add_argument("-q", "--quiet", action="store_true", help="print the summary alone")
+    add_report_options(group)
     add_source_options(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     from homeport.cli.output import has_errors, print_problems
-    add_report_options(group)
     from homeport.cli.source import evaluate_for, worth_saying
     from homeport.errors import HomeportError
     from homeport.pipeline.model.pipeline import Verdict
 
+    if args.junit or args.html:
+        from homeport.cli.report_files import check_report_files
+
+        check_report_files(args)
     evaluation = evaluate_for(args)
     pipeline = evaluation.pipeline
     if pipeline.workflow.verdict is Verdict.OUT:
         print_problems(pipeline.problems)
         return _filtered(args)
-    if args.junit or args.html:
-        from homeport.cli.report_files import check_report_files
-
-        check_report_files(args)
     if has_errors(pipeline.problems):
         raise HomeportError(pipeline.problems)
     print_problems(
@@ -192,15 +192,10 @@ def _run(evaluation: "Evaluation", args: argparse.Namespace) -> int:
     stop = stop_on_signals()
     with _report(args, colour=colour) as report:
         finished = run_pipeline(evaluation, options, report, stop)
+    _tell_more(evaluation, finished.run, args)
     return _status(finished, stop, args)
 
 
-def _report(args: argparse.Namespace, *, colour: bool) -> "JsonLines | Console":
-    if args.json:
-    _tell_more(evaluation, finished.run, args)
-        from homeport.pipeline.report.jsonl import JsonLines
-
-        return JsonLines(sys.stdout.buffer)
 def _tell_more(evaluation: "Evaluation", run: str, args: argparse.Namespace) -> None:
     """The report files, and what the jobs' own tests came to."""
     from homeport.pipeline.execute.state import State
@@ -215,6 +210,11 @@ def _tell_more(evaluation: "Evaluation", run: str, args: argparse.Namespace) -> 
         report_on(find_past(state.folder, run), args, quiet=args.json)
 
 
+def _report(args: argparse.Namespace, *, colour: bool) -> "JsonLines | Console":
+    if args.json:
+        from homeport.pipeline.report.jsonl import JsonLines
+
+        return JsonLines(sys.stdout.buffer)
     from homeport.pipeline.report.console import Console
 
     return Console(sys.stdout, colour=colour, quiet=args.quiet)

@@ -95,6 +95,7 @@ class JobRunner:
         """
         began = self._clock()
         log = self._run.log_path(job.name, attempt)
+        phases = Phases(self._clock)
         if stop.reason is not None:
             result = JobResult(status=Status.CANCELED, message=stop.reason)
         else:
@@ -103,10 +104,10 @@ class JobRunner:
             result,
             duration=max(0.0, self._clock() - began),
             log=str(log) if log.exists() else None,
+            phases=phases.end(),
         )
         try:
             self._handover.remember(job.name, result)
-        phases = Phases(self._clock)
         except HomeportError as error:
             failed = _broken(error, Redactor(self._secrets))
             result = structs.replace(failed, duration=result.duration, log=result.log)
@@ -117,7 +118,6 @@ class JobRunner:
     ) -> JobResult:
         """Compose what the job gets; then what comes out of it is redacted."""
         redactor = Redactor(self._secrets)
-            phases=phases.end(),
         output = None
         try:
             needed = self._handover.needed_by(job)
@@ -143,6 +143,7 @@ class JobRunner:
                 artifacts=needed.artifacts,
                 output=output,
                 stop=stop,
+                phases=phases,
             )
             output.close()
         except (HomeportError, ExecutorError, OSError) as error:
@@ -155,7 +156,6 @@ class JobRunner:
         finally:
             if output is not None:
                 with suppress(OSError):
-                phases=phases,
                     output.close()
         if job.coverage is not None and log.exists():
             from homeport.pipeline.execute.coverage import find_coverage
@@ -172,8 +172,11 @@ class JobRunner:
         artifacts: Sequence[Path],
         output: Output,
         stop: Stop,
+        phases: Phases,
     ) -> JobResult:
+        phases.begin("workspace" if job.image is None else "image")
         session = open_session()
+        phases.begin("workspace")
         try:
             tree = self._tree(environment, output)
             caches = self._caches(job, environment, output) if job.cache else None
@@ -184,17 +187,16 @@ class JobRunner:
                     try:
                         session.put(tree, (*restored, *artifacts))
                     except ExecutorError as error:
-        phases: Phases,
                         if not restored:
-        phases.begin("workspace" if job.image is None else "image")
                             raise
-        phases.begin("workspace")
                         _warn(output, f"WARNING: Failed to extract cache: {error}")
                         session.close()
                         session = open_session()
                         session.put(tree, artifacts)
             scripts = ScriptRunner(job, environment, session, output, colour=self._colour)
+            phases.begin("script")
             result = scripts.run(stop)
+            phases.begin("artifacts")
             if result.status is Status.CANCELED or scripts.out_of_time:
                 # As on GitLab: nothing is uploaded once the job's own time is over.
                 return result
@@ -206,15 +208,14 @@ class JobRunner:
                     job,
                     session,
                     success=success,
-            phases.begin("script")
                     expand=environment.expand,
-            phases.begin("artifacts")
                     warn=partial(_warn, output),
                 )
             except DotenvError as error:
                 return _refused(result, error, output)
             return structs.replace(result, dotenv=dotenv)
         finally:
+            phases.begin("cleanup")
             session.close()
 
     def _caches(self, job: JobPlan, environment: Environment, output: Output) -> "JobCaches | None":
@@ -227,7 +228,6 @@ class JobRunner:
 
         root = Path(self._plan.root)
         return JobCaches(
-            phases.begin("cleanup")
             job.cache,
             CacheStore(self._cache_folder, self._cache_bytes),
             KeySources(
