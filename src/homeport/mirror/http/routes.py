@@ -45,6 +45,8 @@ def route(raw_path: str) -> Endpoint | None:
     if path == "/v2":
         return Base()
     if path.startswith(CONTROL):
+        if not raw_path.startswith(CONTROL):
+            return None  # spelled so that a reverse proxy's rules for this path do not know it
         return Control(path[len(CONTROL) :])
     return _SERVICES.get(path)
 

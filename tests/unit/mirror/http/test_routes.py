@@ -84,6 +84,8 @@ def test_a_path_leads_to_its_end_point(path: str, expected: object) -> None:
         "/v2/a",
         "/v2/_catalog/",
         "/_homeport/../token",
+        "/_homeport%2fstatus",
+        "/%5Fhomeport/status",
         "/_homeport",
         "/token/",
         "/v2/a\\b/manifests/x",
