@@ -27,6 +27,7 @@ from homeport.pipeline.model.event import (
     JobRetried,
     JobStarted,
     RunFinished,
+    RunStarted,
     Status,
 )
 from homeport.pipeline.report.stream import Stream
@@ -57,6 +58,7 @@ class Console:
         self._stream = Stream(stream)
         self._options = options
         self._lock = Lock()
+        self._order: dict[str, int] = {}
         self._began: dict[str, float] = {}
         self._tails: dict[str, deque[str]] = {}
         self._finished: dict[str, JobFinished] = {}
@@ -76,19 +78,24 @@ class Console:
     def _tell(self, event: Event) -> str:
         match event:
             case JobOutput():
-                return self._output(event)
+                text = self._output(event)
             case JobStarted():
-                return self._start(event)
+                text = self._start(event)
             case JobRetried() | JobNote():
-                return self._own(event)
+                text = self._own(event)
             case JobFinished():
-                return self._end(event)
+                text = self._end(event)
             case RunFinished():
-                return self._report()
+                text = self._report()
             case _:
-                return ""
+                text = ""
+                if isinstance(event, RunStarted):
+                    self._order = {name: place for place, name in enumerate(event.jobs)}
+        return text
 
     def _output(self, event: JobOutput) -> str:
+        if self._options.quiet:
+            return ""
         prefix = self._prefix(event.job)
         tail = self._tails.setdefault(event.job, deque(maxlen=_TAIL))
         told: list[str] = []
@@ -101,7 +108,7 @@ class Console:
             for line in shown_lines((raw,), colour=self._options.colour):
                 tail.append(line)
                 told.append(f"{prefix}{self._paint('>', _GREY)} {line}\n")
-        return "" if self._options.quiet else "".join(told)
+        return "".join(told)
 
     def _start(self, event: JobStarted) -> str:
         self._began[event.job] = time.monotonic()
@@ -136,7 +143,8 @@ class Console:
 
     def _report(self) -> str:
         lines = [""]
-        jobs = list(self._finished.values())
+        last = len(self._order)
+        jobs = sorted(self._finished.values(), key=lambda job: self._order.get(job.job, last))
         for wanted, colour in _VERDICTS.items():
             for event in jobs:
                 if _verdict(event) != wanted:
@@ -145,6 +153,7 @@ class Console:
                 badge = self._paint(f" {wanted} ", colour)
                 name = self._paint(self._padded(event.job), _NAME)
                 more = f" {event.coverage}% coverage" if event.coverage else ""
+                more = "  pre_script" if wanted == "WARN" else more
                 lines.append(f"{badge}{took} {name}{more}")
                 if wanted != "PASS":
                     lines += (

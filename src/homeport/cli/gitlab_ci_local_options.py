@@ -27,7 +27,7 @@ OPTIONS: "Final[Mapping[str, tuple[str, str]]]" = {
     "cwd": (TEXT, "the folder to work in"),
     "variables-file": (TEXT, "the project's variables (.gitlab-ci-local-variables.yml)"),
     "inputs-file": (TEXT, "values of inputs (.gitlab-ci-local-inputs.yml)"),
-    "ignores-file": (TEXT, "not read; homeport copies what git does not ignore"),
+    "ignores-file": (TEXT, "no effect: jobs get what git does not ignore"),
     "completion": (SWITCH, "print a script that completes options and jobs"),
     "evaluate-rule-changes": (SWITCH, "whether rules:changes are looked at (default: true)"),
     "needs": (SWITCH, "also run what the named jobs need"),

@@ -52,4 +52,13 @@ def _job(job: Mapping[str, Any], defaults: Mapping[str, Any]) -> Map:
     for key in _SCRIPTS:
         if isinstance(whole.get(key), str):
             whole[key] = [whole[key]]
+    if isinstance(whole.get("image"), str):
+        whole["image"] = Map({"name": whole["image"]})
+    if isinstance(whole.get("needs"), list):
+        whole["needs"] = [
+            Map({"job": need, "artifacts": True, "optional": False})
+            if isinstance(need, str)
+            else need
+            for need in whole["needs"]
+        ]
     return whole

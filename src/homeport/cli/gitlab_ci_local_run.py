@@ -125,7 +125,11 @@ def _console(evaluation: "Evaluation", options: "Options") -> "Console":
     from homeport.cli.output import wants_colour
 
     pipeline = evaluation.pipeline
-    names = options.jobs or tuple(job.name for job in (*pipeline.jobs, *pipeline.excluded))
+    jobs = (*pipeline.jobs, *pipeline.excluded)
+    names = options.jobs or tuple(job.name for job in jobs)
+    if options.jobs and options.switch("needs"):
+        named = (job for job in jobs if job.group in names or job.name in names)
+        names += tuple(need.job for job in named for need in job.needs or ())
     padding = max(map(len, names), default=0)
     most = options.number("max-job-name-padding")
     if most is not None:
