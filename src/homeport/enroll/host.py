@@ -142,12 +142,12 @@ class Host:
         return None if found is None else found.content
 
     def may_write(self, path: str) -> bool:
-        """Whether we could replace or create the file."""
-        place = self.at(path)
-        while not os.path.exists(place.parent):  # noqa: PTH110
-            place = place.parent
-        target = place if os.path.exists(place) else place.parent  # noqa: PTH110
-        return os.access(target, os.W_OK) and os.access(target.parent, os.W_OK | os.X_OK)
+        """Whether we could replace or create the file: in its folder, or the nearest above that
+        there is."""
+        folder = Path(os.path.realpath(self.at(path))).parent
+        while not os.path.exists(folder) and folder != folder.parent:  # noqa: PTH110
+            folder = folder.parent
+        return os.access(folder, os.W_OK | os.X_OK)
 
     def owner(self, path: str) -> tuple[int, int]:
         """User and group of a file; of the nearest folder above it where there is none."""

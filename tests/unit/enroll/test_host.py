@@ -76,6 +76,10 @@ assert host.list("/closed/x") == ()
 assert not host.exists("/closed/x/daemon.json")
 assert not host.is_dir("/closed/x")
 assert not host.may_write("/closed/x/daemon.json")
+assert host.may_write("/home/ann/.config/containers/registries.conf.d/x.conf")
+assert host.may_write("/home/ann/there.conf")
+assert not host.may_write("/home/ann.conf")
+assert not host.may_write("/home/ann/link.conf")
 assert host.real("/closed/x/daemon.json") == "/closed/x/daemon.json"
 try:
     host.state("/closed/x/daemon.json")
@@ -87,12 +91,15 @@ else:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
-def test_a_folder_that_is_closed_to_us_is_as_if_empty() -> None:
+def test_what_another_user_sees_and_may_write() -> None:
     with tempfile.TemporaryDirectory(prefix="homeport-test-") as folder:
         Path(folder).chmod(0o755)
         machine = Machine(Path(folder, "root"))
         machine.write("/closed/x/daemon.json", "{}")
         machine.at("/closed").chmod(0o700)
+        machine.write("/home/ann/there.conf", "")
+        machine.at("/home/ann/link.conf").symlink_to("../not-hers.conf")
+        os.chown(machine.at("/home/ann"), 1234, 1234)
         done = subprocess.run(
             [sys.executable, "-c", CLOSED, str(machine.root)],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
