@@ -21,6 +21,7 @@ ctr containerd
 docker-compose docker-compose
 iptables iptables
 ip iproute2
+sshd openssh-server
 PROGRAMS
 
 # Debian's busybox and busybox-static hold the same file, one of them without the libraries that

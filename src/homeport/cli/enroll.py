@@ -14,7 +14,17 @@ if TYPE_CHECKING:
     from homeport.enroll.model import Finding, Request
     from homeport.errors import HomeportError, Problem
 
-ENROLL_COMMANDS = ("detect", "plan", "apply", "verify", "status", "watch", "undo", "render")
+ENROLL_COMMANDS = (
+    "detect",
+    "plan",
+    "apply",
+    "verify",
+    "status",
+    "watch",
+    "undo",
+    "render",
+    "fleet",
+)
 """`NAME` is the module `homeport.cli.enroll_NAME`, with an `add_command(commands)`."""
 
 GROUP = "enroll"

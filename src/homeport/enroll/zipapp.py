@@ -23,7 +23,9 @@ def build_zipapp() -> bytes:
     root = Path(homeport.enroll.__path__[0])
     files = {"__main__.py": _MAIN.encode(), "homeport/__init__.py": _PACKAGE}
     for place in root.rglob("*.py"):
-        files[f"homeport/enroll/{place.relative_to(root).as_posix()}"] = place.read_bytes()
+        name = place.relative_to(root).as_posix()
+        if not name.startswith("fleet/"):  # that stays with whoever sends this out
+            files[f"homeport/enroll/{name}"] = place.read_bytes()
     made = io.BytesIO()
     made.write(SHEBANG)
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:

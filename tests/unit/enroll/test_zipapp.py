@@ -15,7 +15,8 @@ import homeport.enroll
 from homeport.enroll.zipapp import build_zipapp
 
 PACKAGE = Path(homeport.enroll.__path__[0])
-MODULES = sorted(PACKAGE.rglob("*.py"))
+FLEET = PACKAGE / "fleet"  # stays with whoever sends the rest out
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if not path.is_relative_to(FLEET))
 NEWER = {"tomllib", "zoneinfo._tzpath"}
 OLDEST = (3, 9)
 
