@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from homeport.oci.bounds import check_bounds
 from homeport.oci.digest import Digest, digest_of, parse_digest
 from homeport.oci.media_type import (
     DOCKER_V1,
@@ -19,8 +20,6 @@ from homeport.oci.media_type import (
 )
 
 MAX_DESCRIPTORS = 10_000
-MAX_VALUES = 500_000
-"""Objects and arrays in a document, unknown fields included: each costs memory to read."""
 
 _SHOWN = 100
 """Characters of hostile text that an error repeats."""
@@ -127,8 +126,7 @@ def parse_manifest(
 
 
 def _decode(content: bytes) -> _Document:
-    if content.count(b"{") + content.count(b"[") > MAX_VALUES:
-        raise ValueError(f"the manifest has more than {MAX_VALUES} objects and arrays")
+    check_bounds(content, "the manifest")
     try:
         document = _DECODER.decode(content)
         names = _names(content)

@@ -7,6 +7,7 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
+from homeport.oci.bounds import check_bounds
 from homeport.oci.reference import is_tag
 from homeport.remote.errors import FailedError
 
@@ -46,6 +47,7 @@ class _Tags(Struct):
 def parse_tags(content: bytes, host: str, what: str) -> tuple[str, ...]:
     """What is no tag is left out; raises FailedError for what is no list."""
     try:
+        check_bounds(content, what)
         found = msgspec.json.decode(content, type=_Tags).tags
     except (ValueError, RecursionError):
         raise FailedError(f"{host} answered {what} with something else", host=host) from None

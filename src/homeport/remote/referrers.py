@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
+from homeport.oci.bounds import check_bounds
 from homeport.oci.media_type import OCI_INDEX
 from homeport.remote.errors import FailedError
 
@@ -17,6 +18,7 @@ class _Index(Struct, rename="camel"):
 def parse_referrers(content: bytes, host: str, what: str) -> list[msgspec.Raw]:
     """The descriptors as they came; raises FailedError for what is no index."""
     try:
+        check_bounds(content, what)
         index = msgspec.json.decode(content, type=_Index)
     except (ValueError, RecursionError):
         raise FailedError(f"{host} answered {what} with something else", host=host) from None

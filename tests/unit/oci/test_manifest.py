@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from homeport.oci.bounds import MAX_STRINGS, MAX_VALUES
 from homeport.oci.digest import digest_of
-from homeport.oci.manifest import MAX_DESCRIPTORS, MAX_VALUES, Manifest, parse_manifest
+from homeport.oci.manifest import MAX_DESCRIPTORS, Manifest, parse_manifest
 from homeport.oci.media_type import (
     DOCKER_LIST,
     DOCKER_MANIFEST,
@@ -295,6 +296,14 @@ def test_the_limit_of_values_is_far_from_real_images() -> None:
     ]
     assert len(parse(index(*children), OCI_INDEX).manifests) == MAX_DESCRIPTORS
     assert "objects and arrays" in refused(b'{"x":[' + b"[]," * MAX_VALUES + b"0]}")
+    names = b",".join(b'"%d":1' % number for number in range(MAX_STRINGS))
+    assert "names and texts" in refused(b'{"schemaVersion":2,' + names + b"}")
+
+
+@pytest.mark.parametrize("text", ["a/b\r\nSet-Cookie: x", "a/b c", "a", "", "a/\u00e9", "a/\0"])
+def test_a_media_type_that_breaks_a_header(text: str) -> None:
+    with pytest.raises(ValueError, match="no media type"):
+        parse_manifest(b"{}", text)
 
 
 # whatever comes

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from homeport.oci.bounds import check_bounds
 from homeport.oci.digest import Digest, algorithm_of, hex_of, parse_digest
 from homeport.oci.manifest import MAX_DESCRIPTORS, Descriptor
 from homeport.oci.media_type import OCI_INDEX
@@ -41,6 +42,7 @@ def entries_of(content: bytes) -> tuple[Entry, ...]:
     """The descriptors of an index; raises ValueError where it is none."""
     if len(content) > LARGEST_INDEX:
         raise ValueError(f"an index of referrers of more than {LARGEST_INDEX} bytes")
+    check_bounds(content, "the index of referrers")
     try:
         index = msgspec.json.decode(content, type=_Index)
     except (msgspec.DecodeError, RecursionError) as error:
