@@ -10,7 +10,7 @@ import pytest
 
 from homeport.engine.api import ContainerSpec
 from homeport.engine.docker import connect
-from testbed.runs import Repository, containers, wait_until
+from testbed.runs import Done, Repository, containers, wait_until
 
 CI = """\
 stages: [build, test, deploy]
@@ -248,3 +248,63 @@ def test_clean_says_that_a_named_engine_does_not_answer(repository: Repository) 
     assert done.status == 3
     assert "containers could not be looked for" in done.stderr
     assert "removed run" in done.stdout
+
+
+RERUN = """\
+stages: [build, test, deploy]
+build: {stage: build, script: [echo x > made], artifacts: {paths: [made]}}
+test: {stage: test, script: [cat made, test -e mended]}
+lint: {stage: test, script: [exit 1], allow_failure: true}
+"deploy: [a*]": {stage: deploy, script: [cat made]}
+by hand: {stage: deploy, script: [echo], when: manual}
+"""
+
+
+def statuses(done: Done) -> dict[str, str]:
+    return {e["job"]: e["status"] for e in done.events if e["event"] == "job_finished"}
+
+
+def test_rerun_goes_on_where_the_run_failed(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "p", RERUN, tmp_path / "h")
+    assert repository.start("rerun").end().status == 2
+    assert repository.run().status == 1
+    failed = repository.start("rerun", "--json", "--failed").end()
+    assert failed.status == 1
+    assert statuses(failed) == {"test": "failed", "lint": "failed"}
+    (repository.root / "mended").touch()
+    repository.run()  # with what is mended all but lint succeeds
+    assert statuses(repository.start("rerun", "--json").end()) == {"lint": "failed"}
+
+
+def test_rerun_runs_what_was_skipped_too_and_named_jobs(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "p", RERUN, tmp_path / "h")
+    repository.run()
+    (repository.root / "mended").touch()
+    done = repository.start("rerun", "--json").end()
+    assert done.status == 0, done
+    assert statuses(done) == {"test": "success", "lint": "failed", "deploy: [a*]": "success"}
+    assert "x" in done.log("deploy: [a*]").splitlines()
+    named = repository.start("rerun", "--json", "test").end()
+    assert statuses(named) == {"test": "success"}
+    nothing = repository.start("rerun").end()
+    assert (nothing.status, nothing.stdout) == (0, "")
+    assert "is left to run" in nothing.stderr
+    assert repository.start("rerun", "--failed", "test").end().status == 2
+
+
+def test_rerun_of_a_killed_run_runs_what_it_did_not_end(tmp_path: Path) -> None:
+    repository = Repository(
+        tmp_path / "p",
+        "a: {stage: build, script: [exit 0]}\n"
+        "b: {script: [echo on, 'test -e \"$HOME/go\" || sleep 60']}\n"
+        "c: {needs: [b], script: [echo]}",
+        tmp_path / "h",
+    )
+    started = repository.start("run", "--json")
+    repository.wait_for("on")
+    assert "still going on" in repository.start("rerun").end().stderr
+    started.signal(signal.SIGKILL)
+    started.end()
+    (repository.home / "go").touch()
+    done = repository.start("rerun", "--json").end()
+    assert statuses(done) == {"b": "success", "c": "success"}

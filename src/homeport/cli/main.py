@@ -35,6 +35,7 @@ COMMANDS = (
     "run",
     "last",
     "logs",
+    "rerun",
     "list",
     "lint",
     "render",

@@ -30,8 +30,6 @@ _LAST_SECONDS = 1.5
 
 
 def add_command(commands: Commands) -> None:
-    from homeport.cli.report_files import add_report_options
-
     parser = add_parser(
         commands,
         "run",
@@ -45,6 +43,13 @@ def add_command(commands: Commands) -> None:
         nargs="*",
         text="a job, a parallel group or a glob (default: the whole pipeline)",
     )
+    add_run_options(parser)
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """How to run, whichever jobs."""
+    from homeport.cli.report_files import add_report_options
+
     group = parser.add_argument_group("the run")
     group.add_argument("--needs", action="store_true", help="also run all that the named jobs need")
     group.add_argument(

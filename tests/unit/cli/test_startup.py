@@ -51,6 +51,7 @@ ALLOWED = {
     "homeport.cli.options",
     "homeport.cli.render",
     "homeport.cli.report_files",
+    "homeport.cli.rerun",
     "homeport.cli.run",
     "homeport.cli.update",
     "homeport.cli.simulation",

@@ -17,6 +17,7 @@ from msgspec import Struct
 from homeport.errors import UsageError
 from homeport.pipeline.execute.api import JobResult
 from homeport.pipeline.execute.state import Record, Summary, is_live, job_slug, run_ids
+from homeport.pipeline.model.config import When
 from homeport.pipeline.model.event import (
     Event,
     JobFinished,
@@ -35,6 +36,7 @@ class PlannedJob(Struct, frozen=True, kw_only=True):
     name: str
     stage: str
     needs: tuple[str, ...] | None = None
+    manual: bool = False
 
 
 class Planned(Struct, frozen=True, kw_only=True):
@@ -123,7 +125,13 @@ class Recorder:
             Planned(
                 stages=plan.stages,
                 jobs=tuple(
-                    PlannedJob(name=job.name, stage=job.stage, needs=job.needs) for job in plan.jobs
+                    PlannedJob(
+                        name=job.name,
+                        stage=job.stage,
+                        needs=job.needs,
+                        manual=job.when is When.MANUAL,
+                    )
+                    for job in plan.jobs
                 ),
             )
         )
