@@ -142,6 +142,12 @@ def _prove(
             _canary(client, f"homeport-verify/{nonce}", "latest") for client in clients.values()
         ]
         missing = tuple(finding for finding in asked if finding is not None)
+        broken = [finding.message for finding in missing if finding.code == "no-canary"]
+        if broken:
+            raise UnreachableMirrorError(
+                f"the mirror does not serve what it serves to everybody: {broken[0]}",
+                hint="nothing was changed; see its log, and homeport mirror status there",
+            )
         return not missing, missing
     if mirror.canary is None:
         return False, (
@@ -153,7 +159,7 @@ def _prove(
         )
     name, reference = split_canary(mirror.canary)
     found = _canary(clients[mirror.hub_url], name, reference)
-    if found is not None and found.code != "login":
+    if found is not None and found.code == "no-canary":
         raise UnreachableMirrorError(
             f"the mirror has no {mirror.canary}: {found.message}",
             hint="name an image that it holds",
@@ -186,6 +192,14 @@ def _canary(client: MirrorClient, name: str, reference: str) -> Optional[Finding
             code="login",
             message=f"{door.url} asks for a login, so that it was not proven here",
             hint="engines need a login for it as well; Docker sends its Docker Hub one to mirrors",
+            severity="warning",
+        )
+    if answer.status == 429:
+        return Finding(
+            code="busy",
+            message=f"{door.url} answers that it is asked too often, so that it was not proven now "
+            f"{_line(answer)}".strip(),
+            hint="homeport enroll verify proves it later",
             severity="warning",
         )
     manifest = _json(answer)

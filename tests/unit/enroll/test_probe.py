@@ -202,6 +202,31 @@ def test_hostile_introductions_are_not_believed(monkeypatch: pytest.MonkeyPatch)
         probe(Mirror("https://m", ""), {})
 
 
+@pytest.mark.parametrize("status", [403, 404, 500, 503])
+def test_a_mirror_that_does_not_serve_its_canary_is_none_to_enroll_with(
+    monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    def pages(url: str, path: str) -> Answer | None:
+        return answer(status) if "/manifests/" in path else homeport(*BOTH)(url, path)
+
+    Doors(monkeypatch, pages)
+    with pytest.raises(UnreachableMirrorError, match=f"answers {status} to homeport-verify") as one:
+        probe(Mirror("https://m:5443", ""), {})
+    assert "nothing was changed" in one.value.hint
+
+
+def test_one_that_is_asked_too_often_is_only_not_proven(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fleet behind one address."""
+
+    def pages(url: str, path: str) -> Answer | None:
+        return answer(429) if "/manifests/" in path else homeport(*BOTH)(url, path)
+
+    Doors(monkeypatch, pages)
+    found = probe(Mirror("https://m:5443", ""), {})
+    assert not found.proven
+    assert {(one.code, one.severity) for one in found.findings} == {("busy", "warning")}
+
+
 @pytest.mark.parametrize("layers", [5, True, {"a": 1}, "text", [[]], [{"digest": 5}], [None]])
 def test_hostile_manifests_are_not_believed(monkeypatch: pytest.MonkeyPatch, layers: Any) -> None:
     def pages(_: str, path: str) -> Answer | None:
