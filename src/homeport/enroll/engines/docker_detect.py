@@ -34,6 +34,7 @@ class Found(NamedTuple):
     service: Optional[Service]
     silent: str
     """Why the daemon does not answer; empty if it does."""
+    remedy: str = ""
 
     @property
     def flags(self) -> Mapping[str, Sequence[str]]:
@@ -76,11 +77,11 @@ def _look(host: Host, place: Place, service: Optional[Service]) -> Optional[Engi
     daemon = Daemon(host, place.socket)
     version: Mapping[str, Any] = {}
     info: Mapping[str, Any] = {}
-    silent = ""
+    silent = remedy = ""
     try:
         version, info = daemon.version(), daemon.info()
     except EnrollError as error:
-        silent = error.message
+        silent, remedy = error.message, error.hint
     if "podman" in str(version.get("Components")).lower():
         return None
     if place.wrapper:
@@ -89,7 +90,7 @@ def _look(host: Host, place: Place, service: Optional[Service]) -> Optional[Engi
     if not silent:
         process = find_process(host, daemon.peer(), place.socket, runtime_of(host, place.user))
     mine = service if _is_service(place, process) else None
-    return _describe(host, Found(place, version, info, process, mine, silent))
+    return _describe(host, Found(place, version, info, process, mine, silent, remedy))
 
 
 def _is_service(place: Place, process: Optional[Process]) -> bool:
@@ -170,12 +171,15 @@ def _facts(host: Host, found: Found) -> "dict[str, Any]":
 
 
 def _findings(found: Found, config: str, *, elsewhere: bool) -> "Iterator[Finding]":
-    if found.silent:
+    if found.silent and found.remedy.startswith("run it with sudo"):
+        words = f"this user may not ask the daemon ({found.silent})"
+        yield Finding("docker-silent", words, found.remedy, found.place.address)
+    elif found.silent:
         yield Finding(
             "docker-silent",
             f"the daemon does not answer ({found.silent}); "
             "what is written takes effect when it starts",
-            "systemctl start docker",
+            found.remedy or "systemctl start docker",
             found.place.address,
         )
     if elsewhere:

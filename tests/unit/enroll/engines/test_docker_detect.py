@@ -225,3 +225,17 @@ def test_a_socket_that_is_dead(machine: Machine) -> None:
     engine = only(machine)
     assert not engine.running
     assert engine.findings[0].code == "docker-silent"
+
+
+def test_a_socket_that_is_not_for_this_user(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    machine.write("/run/docker.sock", "")
+    monkeypatch.setattr(machine.host, "connect", refuse)
+    (finding,) = only(machine).findings
+    assert "this user may not ask the daemon" in finding.message
+    assert "sudo" in finding.hint
+    assert "systemctl" not in finding.hint
