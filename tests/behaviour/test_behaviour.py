@@ -104,6 +104,8 @@ class Result:
         for event in self.events:
             if event["event"] == "run_started":
                 statuses = dict.fromkeys(event["jobs"], "created")
+            elif event["event"] == "child_started":
+                statuses |= dict.fromkeys(event["jobs"], "created")
             elif event["event"] == "job_finished":
                 word = event["status"] + (" (allowed)" if event.get("allowed") else "")
                 statuses[event["job"]] = word

@@ -79,6 +79,11 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--fail-on-blocked", action="store_true", help="exit 1 when a manual job blocks the rest"
     )
+    group.add_argument(
+        "--fail-on-child",
+        action="store_true",
+        help="exit 1 when a child pipeline fails that its trigger job does not wait for",
+    )
     group.add_argument("--json", action="store_true", help="print events, one JSON object a line")
     group.add_argument("-q", "--quiet", action="store_true", help="print the summary alone")
     add_report_options(group)
@@ -260,12 +265,12 @@ def _status(finished: "RunFinished", stop: "Stop", args: argparse.Namespace) -> 
 
     if stop.reason is not None and finished.status is Status.CANCELED:
         return ExitCode.INTERRUPTED
-    if finished.failed:
+    if finished.failed or (finished.failed_children and args.fail_on_child):
         return ExitCode.FAILED
     match finished.status:
         case Status.SUCCESS | Status.SKIPPED:
             return ExitCode.OK
-        case Status.MANUAL:
+        case Status.MANUAL | Status.RUNNING:
             return ExitCode.FAILED if args.fail_on_blocked else ExitCode.OK
         case _:
             return ExitCode.FAILED

@@ -3,7 +3,7 @@
 What follows for a run (plan → execute → report) is in `run.py`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,12 +35,15 @@ from homeport.pipeline.include.api import (
 )
 from homeport.pipeline.include.local import WorktreeSource
 from homeport.pipeline.model.config import Config, When
-from homeport.pipeline.model.document import Document, Map
+from homeport.pipeline.model.document import Document, Map, Seq
 from homeport.pipeline.model.pipeline import Pipeline, Verdict
 from homeport.pipeline.model.trigger import Facts, Trigger, Unresolved
 from homeport.pipeline.variables.predefined import pipeline_variables
 from homeport.pipeline.variables.scoped import chosen_values
 from homeport.settings.model import Settings
+
+Artifact = Callable[[str, str], bytes | None]
+"""Reads a file from the artifacts of a job: `(job, path)`."""
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -85,13 +88,41 @@ def evaluate_pipeline(request: Request) -> Evaluation:
     of a valid file, and includes that could not be read, are in the result."""
     git = Git(request.root)
     given = _give(request, git)
-    trigger = given.trigger
+    return _evaluate(request, git, given.trigger, given.problems)
+
+
+def evaluate_child(
+    parent: Evaluation,
+    trigger: Trigger,
+    include: Sequence[Mapping[str, Any]],
+    artifact: Artifact,
+) -> Evaluation:
+    """The child pipeline of `trigger` that these entries of `trigger:include` make; `artifact`
+    reads a file that a job of the parent has left. Raises as `evaluate_pipeline` does."""
+    entries = [entry if isinstance(entry, Map) else Map(dict(entry)) for entry in include]
+    root = Document(name=parent.request.file, content=Map({"include": Seq(list(entries))}))
+    request = structs.replace(parent.request, overlay=None, offered={})
+    return _evaluate(request, parent.git, trigger, (), root=root, artifact=artifact)
+
+
+def _evaluate(
+    request: Request,
+    git: Git,
+    trigger: Trigger,
+    noted: tuple[Problem, ...],
+    *,
+    root: Document | None = None,
+    artifact: Artifact | None = None,
+) -> Evaluation:
+    """The pipeline of a trigger, from its own root document or from the file of the request."""
     facts = GitFacts(git, trigger)
     source = _source(request, trigger, facts)
     used: dict[Key, Locked] = {}
     elsewhere = _elsewhere(request, git, trigger, source, used)
-    document = _read(source, request, trigger)
-    expanded = _expand(document, source, trigger, facts, elsewhere, request=request)
+    document = root or _read(source, request, trigger)
+    expanded = _expand(
+        document, source, trigger, facts, elsewhere, request=request, artifact=artifact
+    )
     if request.overlay is not None:
         over = source.read(request.overlay)
         if over is not None:
@@ -111,7 +142,7 @@ def evaluate_pipeline(request: Request) -> Evaluation:
     _refuse_errors(config)
     needs = request.settings.limits.needs
     pipeline = evaluate(config, trigger, facts, max_needs=MAX_NEEDS if needs is None else needs)
-    problems = (*given.problems, *_chained(pipeline.problems, expanded))
+    problems = (*noted, *_chained(pipeline.problems, expanded))
     return Evaluation(
         request=request,
         git=git,
@@ -242,6 +273,7 @@ def _expand(
     elsewhere: Callable[[], RemoteSource],
     *,
     request: Request,
+    artifact: Artifact | None = None,
 ) -> Expanded:
     if document.header is None and document.content.get("include") is None:
         # Most files: what reads the others need not even be imported.
@@ -280,6 +312,7 @@ def _expand(
         offered=request.offered,
         masked=trigger.masked,
         limits=_limits(request),
+        artifact=artifact,
     )
     return expand_includes(document, source, context, elsewhere)
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -15,10 +16,12 @@ from homeport.pipeline.execute.executors import Executors, find_engine
 from homeport.pipeline.execute.history import Recorder
 from homeport.pipeline.execute.job import JobRunner
 from homeport.pipeline.execute.scheduler import run_plan
+from homeport.pipeline.execute.slots import Slots
 from homeport.pipeline.execute.snapshot import take_snapshot
 from homeport.pipeline.execute.state import State
 from homeport.pipeline.flow import Evaluation, now
 from homeport.pipeline.model.event import Event, RunFinished
+from homeport.pipeline.model.plan import Runs
 from homeport.pipeline.plan.plan import make_plan
 from homeport.pipeline.plan.registry_prefix import prefixes_of
 from homeport.pipeline.plan.selection import Selected, refuse_unresolved, select_all, select_jobs
@@ -68,16 +71,14 @@ def run_pipeline(
         executors.prepare(run.builds_path)
         emit = _both(recorder, emit)
         clock = _clock()
-        runner = JobRunner(
-            plan,
-            run,
-            _snapshot(evaluation, run.git_path, run.tree_path),
+        secrets = _secrets(evaluation, env)
+        make_runner = partial(
+            JobRunner,
+            run=run,
+            snapshot=_snapshot(evaluation, run.git_path, run.tree_path),
             executor_for=executors.of,
-            earlier=state.latest,
-            emit=emit,
             clock=clock,
             now=now,
-            secrets=_secrets(evaluation, env),
             pull_policy=tuple(policy.value for policy in settings.pull_policy) or PULL_POLICY,
             dotenv_limits=_dotenv_limits(settings.limits),
             colour=options.colour,
@@ -85,6 +86,30 @@ def run_pipeline(
             cache_bytes=settings.keep_cache_size,
             services_timeout=settings.container.services_timeout,
         )
+        runner = make_runner(plan, earlier=state.latest, emit=emit, secrets=secrets)
+        slots = Slots(settings.concurrency)
+        downstream = None
+        if any(job.runs is Runs.DOWNSTREAM for job in plan.jobs):
+            from homeport.pipeline.downstream import Numbers, Pipelines, Shared
+
+            began = clock()
+            shared = Shared(
+                run_id=run.id,
+                executors=executors,
+                slots=slots,
+                emit=emit,
+                clock=lambda: clock() - began,
+                make_runner=lambda child, plan, emit, upstream: make_runner(
+                    plan,
+                    earlier=lambda _job: None,
+                    emit=emit,
+                    secrets=secrets | _secrets(child, env),
+                    upstream=upstream,
+                ),
+                secrets=secrets,
+                now_delayed=options.now,
+            )
+            downstream = Pipelines(shared, Numbers(plan), evaluation, runner, emit=emit)
         finished = run_plan(
             plan,
             runner.run,
@@ -96,6 +121,8 @@ def run_pipeline(
             now=now,
             play=selected.named,
             now_delayed=options.now,
+            slots=slots,
+            downstream=downstream,
         )
         run.finish(finished.status)
         return finished

@@ -146,7 +146,7 @@ def _ref_matches(pattern: str, trigger: Trigger) -> bool:
         return False
     if pattern in _keywords(trigger):
         return True
-    if trigger.source is Source.MERGE_REQUEST or trigger.ref is None:
+    if _is_merge_request(trigger) or trigger.ref is None:
         return False
     from homeport.pipeline.conditions.patterns import matches_ref
 
@@ -158,9 +158,14 @@ def _keywords(trigger: Trigger) -> frozenset[str]:
     words = set(_SOURCE_WORDS.get(trigger.source, ()))
     if trigger.tag is not None:
         words.add("tags")
-    elif trigger.source is not Source.MERGE_REQUEST:
+    elif not _is_merge_request(trigger):
         words.add("branches")
     return frozenset(words)
+
+
+def _is_merge_request(trigger: Trigger) -> bool:
+    """Also of a child of a merge request's pipeline."""
+    return trigger.merge_request is not None or trigger.source is Source.MERGE_REQUEST
 
 
 _SOURCE_WORDS: Mapping[Source, tuple[str, ...]] = {

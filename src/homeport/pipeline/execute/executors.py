@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -25,12 +26,15 @@ class Executors:
         self._settings = settings
         self._env = env
         self._made: dict[Runs, Executor] = {}
+        self._builds: Path | None = None
+        self._lock = Lock()
 
     def prepare(self, builds: Path) -> None:
         """Make the executors; `builds` is the run's folder for workspaces on this machine.
 
         Containers of runs of the same state that were killed are removed.
         """
+        self._builds = builds
         shell = self._settings.shell
         self._made[Runs.SHELL] = ShellExecutor(
             builds,
@@ -38,6 +42,17 @@ class Executors:
             pass_env=self._settings.pass_env,
             shell=None if shell is ShellChoice.AUTO else shell.value,
         )
+        self._add_containers(builds)
+
+    def require(self, plan: Plan) -> None:
+        """Find the engine, unless it is there, for a plan that came during the run. Raises what
+        `find_engine` does."""
+        with self._lock:
+            if self._engine is None and self._builds is not None:
+                self._engine = find_engine(plan, self._settings, self._env)
+                self._add_containers(self._builds)
+
+    def _add_containers(self, builds: Path) -> None:
         if self._engine is not None:
             from homeport.pipeline.execute.container import ContainerExecutor, HostAccess
             from homeport.pipeline.plan.registry_prefix import prefixes_of

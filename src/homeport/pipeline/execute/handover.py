@@ -4,7 +4,7 @@ In GitLab a job's artifacts go up to the server and come down into the jobs that
 they are a tree in the run's folder, copied in and out.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from homeport.pipeline.execute.api import ExecutorError, JobResult, Selection, S
 from homeport.pipeline.execute.dotenv import DotenvLimits, parse_dotenv
 from homeport.pipeline.execute.state import Finished, Run
 from homeport.pipeline.execute.workspace import remove
-from homeport.pipeline.model.config import Artifacts, ArtifactsWhen
+from homeport.pipeline.model.config import Artifacts, ArtifactsWhen, CrossNeed
+from homeport.pipeline.model.event import Status
 from homeport.pipeline.model.plan import JobPlan
 
 _NOTHING = "No files to upload"
@@ -27,6 +28,13 @@ class Needed(Struct, frozen=True, kw_only=True):
     artifacts: tuple[Path, ...] = ()
     dotenv: Mapping[str, str] = {}
     notes: tuple[str, ...] = ()
+
+
+class Given(Struct, frozen=True, kw_only=True):
+    """How a job ended, and the tree of its artifacts, if it left any."""
+
+    status: Status
+    artifacts: Path | None
 
 
 class Handover:
@@ -70,6 +78,33 @@ class Handover:
                 age = format_seconds(found.age)
                 notes.append(f"Artifacts of {name} are from run {found.run}, {age} ago")
         return Needed(artifacts=tuple(trees), dotenv=dotenv, notes=tuple(notes))
+
+    def needed_from(
+        self, upstream: Sequence[CrossNeed], find: Callable[[CrossNeed], Given | None]
+    ) -> tuple[Path, ...]:
+        """The artifacts of jobs in the pipelines above. Like GitLab, takes those of a job that has
+        succeeded, and fails without it."""
+        trees = []
+        for need in upstream:
+            given = find(need)
+            if given is not None and given.status is Status.SUCCESS:
+                trees += [given.artifacts] if given.artifacts else []
+            elif not need.optional:
+                raise ExecutorError(
+                    "This job could not start because it could not retrieve the needed artifacts: "
+                    f"pipeline {need.pipeline} is none above this one, or its job {need.job} has "
+                    "not succeeded"
+                )
+        return tuple(trees)
+
+    def find(self, name: str) -> Given | None:
+        """What a job of this pipeline that has ended gives to others, or one of an earlier run."""
+        result = self._results.get(name)
+        if result is None:
+            found = self._earlier(name)
+            return None if found is None else Given(status=found.status, artifacts=found.artifacts)
+        tree = self._run.artifacts_path(name)
+        return Given(status=result.status, artifacts=tree if tree.is_dir() else None)
 
     def take(
         self,

@@ -30,11 +30,12 @@ from homeport.pipeline.execute.environment import (
     compose_environment,
     parse_duration,
 )
-from homeport.pipeline.execute.handover import Handover, Needed
+from homeport.pipeline.execute.handover import Given, Handover, Needed
 from homeport.pipeline.execute.output import Output
 from homeport.pipeline.execute.phases import Phases
 from homeport.pipeline.execute.scripts import ScriptRunner
 from homeport.pipeline.execute.state import Finished, Run
+from homeport.pipeline.model.config import CrossNeed
 from homeport.pipeline.model.event import Event, FailureReason, Status
 from homeport.pipeline.model.plan import JobPlan, Plan
 
@@ -51,7 +52,7 @@ class JobRunner:
     run. `emit` is called on the jobs' threads; `clock` gives seconds since the run began, `now` the
     time of day in ISO 8601. `secrets` are values to hide in every job beside its own masked ones.
     `cache_folder` is where the repository's caches are kept, `cache_bytes` what they may take;
-    without a folder there are none.
+    without a folder there are none. `upstream` finds jobs of the pipelines above this one.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class JobRunner:
         cache_folder: Path | None = None,
         cache_bytes: int = 0,
         services_timeout: float = SERVICES_TIMEOUT,
+        upstream: Callable[[CrossNeed], Given | None] = lambda _need: None,
     ) -> None:
         self._plan = plan
         self._run = run
@@ -87,6 +89,15 @@ class JobRunner:
         self._cache_folder = cache_folder
         self._cache_bytes = cache_bytes
         self._services_timeout = services_timeout
+        self._upstream = upstream
+
+    def given_to(self, job: JobPlan) -> Needed:
+        """What a job gets from those before it, without running it."""
+        return self._handover.needed_by(job)
+
+    def found(self, job: str) -> Given | None:
+        """What a job that has ended leaves to others."""
+        return self._handover.find(job)
 
     def run(self, job: JobPlan, attempt: int, stop: Stop) -> JobResult:
         """Run one attempt (counted from 1) to its end and remember the result.
@@ -125,6 +136,7 @@ class JobRunner:
             environment = self._environment(job, attempt, executor, needed)
             secrets = self._secrets | environment.secrets
             redactor = Redactor(secrets)
+            above = self._handover.needed_from(_expanded(job, environment), self._upstream)
             output = Output(job.name, log, Redactor(secrets), self._emit, self._clock)
             for note in needed.notes:
                 output.note(note)
@@ -140,7 +152,7 @@ class JobRunner:
                     service_log=output.aside,
                     phase=phases.begin,
                 ),
-                artifacts=needed.artifacts,
+                artifacts=(*needed.artifacts, *above),
                 output=output,
                 stop=stop,
                 phases=phases,
@@ -304,6 +316,17 @@ class JobRunner:
                 warning=True,
             )
         return snapshot
+
+
+def _expanded(job: JobPlan, environment: Environment) -> tuple[CrossNeed, ...]:
+    return tuple(
+        structs.replace(
+            need,
+            pipeline=environment.expand(need.pipeline or ""),
+            job=environment.expand(need.job or ""),
+        )
+        for need in job.upstream
+    )
 
 
 def _warn(output: Output, message: str) -> None:

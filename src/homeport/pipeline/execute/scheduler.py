@@ -9,11 +9,21 @@ from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 from queue import Empty
 
-from homeport.pipeline.execute.api import JobResult, Stop
+from homeport.pipeline.execute.api import ChildResult, Downstream, JobResult, Stop
+from homeport.pipeline.execute.children import (
+    BLOCKED,
+    ChildOf,
+    Children,
+    is_awaited,
+    reason_of,
+    status_of_trigger,
+)
 from homeport.pipeline.execute.retry import should_retry
+from homeport.pipeline.execute.slots import Ready, Slots
+from homeport.pipeline.execute.words import failure_words, shown_image
 from homeport.pipeline.execute.workers import Inbox, RunJob, Workers
-from homeport.pipeline.model.config import When
 from homeport.pipeline.model.event import (
+    ChildStarted,
     Event,
     JobFinished,
     JobRetried,
@@ -24,10 +34,9 @@ from homeport.pipeline.model.event import (
 )
 from homeport.pipeline.model.plan import JobPlan, Plan, Runs
 from homeport.pipeline.status.board import Board
-from homeport.pipeline.status.job import StatusJob
+from homeport.pipeline.status.job import StatusJob, status_job
 from homeport.pipeline.status.reason import Reasons
 from homeport.pipeline.status.transition import Action
-from homeport.pipeline.variables.expand import ExpansionError, expand, expand_all, has_reference
 
 # A signal that comes just before the calling thread falls asleep is seen after this many seconds.
 _LONGEST_SLEEP = 0.5
@@ -46,6 +55,9 @@ def run_plan(
     play: frozenset[str] = frozenset(),
     now_delayed: bool = False,
     fail_fast: bool = False,
+    slots: Slots | None = None,
+    downstream: Downstream | None = None,
+    child: ChildOf | None = None,
 ) -> RunFinished:
     """Run all jobs of `plan`, at most `concurrency` at once; returns the last event emitted.
 
@@ -56,22 +68,29 @@ def run_plan(
     `workflow:auto_cancel:on_job_failure: all` does. `clock` is monotonic, in seconds; `now` is
     wall-clock time in ISO 8601.
 
+    `downstream` makes the pipelines of trigger jobs; the run is over when all of them are. `child`
+    says that this is one, whose `slots` are those of the whole run: then its own start and end are
+    told as `ChildStarted` and `ChildFinished`, and `clock` counts from the start of the run.
+
     Every job of the plan has exactly one `JobFinished`. Status manual there is a job nobody
-    played, and created one that waits for such a job. Events are emitted on the calling thread,
-    which is the only one that may get `KeyboardInterrupt`: the first is a request to stop, the
-    second makes it urgent, the third is raised.
+    played, created one that waits for such a job, and running a trigger job whose pipeline does.
+    Events are emitted on the calling thread, which is the only one that may get
+    `KeyboardInterrupt`: the first is a request to stop, the second makes it urgent, the third is
+    raised.
     """
     run = _Run(
         plan=plan,
         run_job=run_job,
         emit=emit,
         run_id=run_id,
-        concurrency=concurrency,
         stop=stop,
         clock=clock,
         now=now,
         cancel_on_failure=fail_fast or plan.auto_cancel.get("on_job_failure") == "all",
-        jobs=[_status_job(job, play, now_delayed) for job in plan.jobs],
+        jobs=[status_job(job, play, now_delayed) for job in plan.jobs],
+        slots=slots or Slots(concurrency),
+        downstream=downstream,
+        child=child,
     )
     return run.execute()
 
@@ -84,21 +103,25 @@ class _Run:
         run_job: RunJob,
         emit: Callable[[Event], None],
         run_id: str,
-        concurrency: int,
         stop: Stop,
         clock: Callable[[], float],
         now: Callable[[], str],
         cancel_on_failure: bool,
         jobs: list[StatusJob],
+        slots: Slots,
+        downstream: Downstream | None,
+        child: ChildOf | None,
     ) -> None:
         self._plan = plan
         self._emit = emit
         self._run_id = run_id
-        self._concurrency = max(1, concurrency)
+        self._slots = slots
+        self._downstream = downstream
+        self._child = child
         self._stop = stop
         self._clock = clock
         self._now = now
-        self._began = clock()
+        self._began = clock() if child is None else 0.0
         self._number = {job.name: number for number, job in enumerate(plan.jobs)}
         self._cancel_on_failure = cancel_on_failure
         self._board = Board(plan.stages, jobs, cancel_on_failure=cancel_on_failure)
@@ -108,7 +131,8 @@ class _Run:
         # something else, while `stop` may be requested in a signal handler.
         self._jobs_stop = Stop()
         self._workers = Workers(run_job, self._jobs_stop, self._inbox)
-        self._ready: list[int] = []
+        self._ready = Ready(plan.jobs, slots, lambda: self._inbox.put(None))
+        self._children = Children()
         self._delayed: list[tuple[float, int]] = []
         self._attempts: dict[int, tuple[int, float]] = {}
         self._stopped = False
@@ -116,9 +140,14 @@ class _Run:
     def execute(self) -> RunFinished:
         plan = self._plan
         names = tuple(self._number)
-        self._emit(RunStarted(
-            time=0.0, run=self._run_id, at=self._now(), jobs=names, ref=plan.ref, sha=plan.sha,
-        ))  # fmt: skip
+        if self._child is None:
+            self._emit(RunStarted(
+                time=0.0, run=self._run_id, at=self._now(), jobs=names, ref=plan.ref, sha=plan.sha,
+            ))  # fmt: skip
+        else:
+            self._emit(ChildStarted(
+                time=self._time(), job=self._child.job, id=self._child.id, jobs=names,
+            ))  # fmt: skip
         unsubscribe = self._stop.subscribe(self._notice)
         try:
             self._follow(names)
@@ -147,11 +176,14 @@ class _Run:
         while self._delayed and self._delayed[0][0] <= self._clock():
             _, number = heappop(self._delayed)
             self._follow(self._board.apply(Action.ENQUEUE, [self._plan.jobs[number].name]))
-        while self._ready and len(self._attempts) < self._concurrency:
-            self._start(heappop(self._ready))
+        for number in self._ready.take(self._is_pending):
+            self._start(number)
         if self._jobs_stop.reason is not None:
             self._delayed.clear()
-        return bool(self._attempts or self._delayed)
+        return bool(self._attempts or self._delayed or self._children.running or self._ready.any)
+
+    def _is_pending(self, number: int) -> bool:
+        return self._board.status(self._plan.jobs[number].name) is Status.PENDING
 
     def _wait(self) -> None:
         """Sleep until a job reports, a delay is over or somebody wants us to stop."""
@@ -169,24 +201,73 @@ class _Run:
                 self._stop.kill("interrupted")
             self._stop.request("interrupted")
             return
-        if message is not None:
-            self._end(*message)
+        if message is None:
+            return
+        number, news = message
+        if isinstance(news, JobResult):
+            self._end(number, news)
+        elif isinstance(news, ChildResult):
+            self._end_child(number, news)
+        else:
+            self._child_is_there(number)
 
     def _start(self, number: int) -> None:
         job = self._plan.jobs[number]
-        if self._board.status(job.name) is not Status.PENDING:
-            return
         if job.runs is Runs.NOWHERE:
             self._fail(job, JobResult(status=Status.FAILED, message=job.not_run or "not run here"))
             return
+        if job.runs is Runs.DOWNSTREAM:
+            self._start_child(number, job)
+            return
         self._board.apply(Action.RUN, [job.name])
         self._attempt(number, 1)
+
+    def _start_child(self, number: int, job: JobPlan) -> None:
+        self._board.apply(Action.RUN, [job.name])
+        self._emit(JobStarted(
+            time=self._time(), job=job.name, stage=job.stage, runs=job.runs,
+        ))  # fmt: skip
+        self._children.running[number] = self._clock()
+        assert self._downstream is not None  # noqa: S101 - there is one for plans with such jobs
+        self._workers.start_child(number, job, self._downstream)
+
+    def _child_is_there(self, number: int) -> None:
+        """Without a strategy a trigger job is done when its pipeline is there."""
+        job = self._plan.jobs[number]
+        if is_awaited(job):
+            return
+        self._children.let_go.add(number)
+        if self._board.status(job.name) is Status.RUNNING:
+            changed = self._board.apply(Action.SUCCESS, [job.name])
+            duration = self._clock() - self._children.running[number]
+            self._finish_job(job, Status.SUCCESS, None, None, duration)
+            self._follow(changed, but=job.name)
+
+    def _end_child(self, number: int, result: ChildResult) -> None:
+        job = self._plan.jobs[number]
+        duration = self._clock() - self._children.running.pop(number)
+        finished = result.finished
+        if finished is not None:
+            self._children.note(job, finished)
+        if number in self._children.let_go:
+            return
+        if self._board.status(job.name) is Status.CANCELED:
+            self._finish_job(job, Status.CANCELED, self._jobs_stop.reason, None, duration)
+            return
+        status = Status.FAILED if finished is None else status_of_trigger(job, finished)
+        reason = result.message if finished is None else reason_of(finished)
+        if status is Status.FAILED:
+            self._fail(job, JobResult(status=status, message=reason), duration)
+            return
+        changed = self._board.mirror(job.name, status)
+        self._finish_job(job, status, reason, None, duration)
+        self._follow(changed, but=job.name)
 
     def _attempt(self, number: int, attempt: int) -> None:
         job = self._plan.jobs[number]
         self._emit(JobStarted(
             time=self._time(), job=job.name, stage=job.stage, runs=job.runs,
-            image=_shown_image(job),
+            image=shown_image(job),
             attempt=attempt,
         ))  # fmt: skip
         running = len(self._attempts)
@@ -197,28 +278,35 @@ class _Run:
         job = self._plan.jobs[number]
         attempt, began = self._attempts.pop(number)
         duration = result.duration or self._clock() - began
-        if self._board.status(job.name) is Status.CANCELED:
-            self._finish_job(job, Status.CANCELED, self._jobs_stop.reason, result, duration)
-        elif result.status is Status.SUCCESS:
-            changed = self._board.apply(Action.SUCCESS, [job.name])
-            self._finish_job(job, Status.SUCCESS, result.message, result, duration)
-            self._follow(changed, but=job.name)
-        elif result.status is Status.CANCELED:
-            changed = self._board.apply(Action.CANCEL, [job.name])
-            self._finish_job(job, Status.CANCELED, result.message, result, duration)
-            self._follow(changed, but=job.name)
-        elif not self._jobs_stop.reason and should_retry(job.retry, result, attempt):
+        if self._is_retried(job, result, attempt):
             self._emit(JobRetried(
-                time=self._time(), job=job.name, attempt=attempt + 1, reason=_failure(result),
+                time=self._time(), job=job.name, attempt=attempt + 1, reason=failure_words(result),
             ))  # fmt: skip
             self._attempt(number, attempt + 1)
-        else:
+            return
+        self._slots.give(job.resource_group)
+        if self._board.status(job.name) is Status.CANCELED:
+            self._finish_job(job, Status.CANCELED, self._jobs_stop.reason, result, duration)
+        elif result.status is Status.FAILED:
             self._fail(job, result, duration)
+        else:
+            action = Action.SUCCESS if result.status is Status.SUCCESS else Action.CANCEL
+            changed = self._board.apply(action, [job.name])
+            self._finish_job(job, result.status, result.message, result, duration)
+            self._follow(changed, but=job.name)
+
+    def _is_retried(self, job: JobPlan, result: JobResult, attempt: int) -> bool:
+        return (
+            result.status is Status.FAILED
+            and self._board.status(job.name) is not Status.CANCELED
+            and not self._jobs_stop.reason
+            and should_retry(job.retry, result, attempt)
+        )
 
     def _fail(self, job: JobPlan, result: JobResult, duration: float | None = None) -> None:
         allowed = result.exit_code in job.allow_failure.exit_codes
         changed = self._board.apply(Action.DROP, [job.name], allowed=allowed)
-        self._finish_job(job, Status.FAILED, _failure(result), result, duration)
+        self._finish_job(job, Status.FAILED, failure_words(result), result, duration)
         if self._cancel_on_failure and not self._board.may_fail(job.name):
             self._jobs_stop.request(f"{job.name} failed")
         self._follow(changed, but=job.name)
@@ -254,91 +342,59 @@ class _Run:
             job = self._plan.jobs[number]
             status = self._board.status(name)
             if status is Status.PENDING:
-                heappush(self._ready, number)
+                self._ready.add(number)
             elif status is Status.SCHEDULED:
                 heappush(self._delayed, (self._clock() + (job.start_in or 0.0), number))
             elif status is Status.SKIPPED:
                 skipped.append(job)
-            elif status is Status.CANCELED and number not in self._attempts:
+            elif status is Status.CANCELED and not self._is_busy(number):
                 self._finish_job(job, status, self._jobs_stop.reason)
         for job in skipped:
             self._finish_job(
                 job, Status.SKIPPED, self._reasons.why_skipped(job.name, self._board.status)
             )
 
+    def _is_busy(self, number: int) -> bool:
+        """Whether a job's own end is still to come."""
+        return number in self._attempts or (
+            number in self._children.running and number not in self._children.let_go
+        )
+
     def _finish(self) -> RunFinished:
         board = self._board
         statuses = board.statuses()
-        manual = [name for name, status in statuses.items() if status is Status.MANUAL]
+        triggers = self._children.blocked
+        manual = [
+            name
+            for name, status in statuses.items()
+            if status is Status.MANUAL and name not in triggers
+        ]
         waiting = [name for name, status in statuses.items() if status is Status.CREATED]
-        blocking = board.blocking()
+        blocking = self._children.blocking(board.blocking())
         if waiting and not blocking:
             # Only needs that form a circle get here, which no valid configuration has.
             board.apply(Action.SKIP, waiting)
         for name in manual:
-            self._finish_job(self._job(name), Status.MANUAL, "a manual job that was not started")
+            self._finish_job(
+                self._plan.jobs[self._number[name]],
+                Status.MANUAL,
+                "a manual job that was not started",
+            )
         for name in waiting:
             reason = f"waits for the manual job {blocking[0]}" if blocking else "waits for itself"
-            self._finish_job(self._job(name), board.status(name), reason)
+            self._finish_job(self._plan.jobs[self._number[name]], board.status(name), reason)
         canceled = self._stopped and Status.CANCELED in statuses.values()
         status = Status.CANCELED if canceled else board.pipeline
         failed = [name for name, status in statuses.items() if status is Status.FAILED]
         finished = RunFinished(
             time=self._time(), run=self._run_id, status=status, at=self._now(),
-            warnings=board.warnings, blocked=blocking if status is Status.MANUAL else (),
+            warnings=board.warnings, blocked=blocking if status in BLOCKED else (),
             failed=tuple(name for name in failed if not board.may_fail(name)),
+            failed_children=tuple(self._children.failed),
             stages=board.stages(),
         )  # fmt: skip
-        self._emit(finished)
+        self._emit(finished if self._child is None else self._child.told(finished))
         return finished
-
-    def _job(self, name: str) -> JobPlan:
-        return self._plan.jobs[self._number[name]]
 
     def _time(self) -> float:
         return self._clock() - self._began
-
-
-def _status_job(job: JobPlan, play: frozenset[str], now_delayed: bool) -> StatusJob:
-    when = job.when
-    asked_for = when in (When.MANUAL, When.DELAYED) and job.name in play
-    if asked_for or (when is When.DELAYED and now_delayed):
-        when = When.ON_SUCCESS
-    return StatusJob(
-        name=job.name,
-        stage=job.stage,
-        when=when,
-        allow_failure=job.allow_failure.allowed and not job.allow_failure.exit_codes,
-        needs=job.needs,
-        resource_group=job.resource_group,
-    )
-
-
-def _shown_image(job: JobPlan) -> str | None:
-    """The image as far as it is known before the job runs; what other jobs hand on stays as it is
-    written."""
-    if job.image is None or not has_reference(job.image.name):
-        return None if job.image is None else job.image.name
-    layers = {variable.key: variable for variable in (*job.variables, *job.overrides)}
-    # A masked value is not looked into, not even by way of another variable.
-    open_ones = tuple(variable for variable in layers.values() if not variable.masked)
-    try:
-        values = expand_all(
-            open_ones,
-            keep_undefined=True,
-            expand_file_refs=False,
-            expand_raw_refs=True,
-        )
-        shown = {variable.key: variable.value for variable in values}
-        return expand(job.image.name, shown, keep_undefined=True)
-    except ExpansionError:
-        return job.image.name  # the job itself will fail of it
-
-
-def _failure(result: JobResult) -> str:
-    """Why an attempt failed, in words."""
-    if result.message:
-        return result.message
-    if result.exit_code is not None:
-        return f"exit status {result.exit_code}"
-    return str(result.failure or "unknown failure").replace("_", " ")

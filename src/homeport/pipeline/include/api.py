@@ -154,7 +154,9 @@ class IncludeContext(Struct, frozen=True, kw_only=True):
     the values for the root file's `spec:inputs`; `offered` are values by component that go before
     those of an include, under `""` for whatever file has such an input, the root among them:
     GitLab has no such thing. `masked` names the variables
-    whose values no text may show.
+    whose values no text may show. `artifact` reads a file from the artifacts of a job of the
+    parent pipeline (None: the job left none; `LocationError` for what is wrong with the file);
+    only a child pipeline has it.
     """
 
     variables: Mapping[str, str] = {}
@@ -166,6 +168,7 @@ class IncludeContext(Struct, frozen=True, kw_only=True):
     offered: Mapping[str, Mapping[str, Any]] = {}
     masked: frozenset[str] = frozenset()
     limits: Limits = Limits()
+    artifact: Callable[[str, str], bytes | None] | None = None
 
 
 class Expanded(Struct, frozen=True, kw_only=True):

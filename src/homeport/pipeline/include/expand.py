@@ -31,7 +31,7 @@ from homeport.pipeline.include.location import (
     normalize_entry,
     parse_entry,
 )
-from homeport.pipeline.include.origin import Origin, read_local, say_empty, wanted_of
+from homeport.pipeline.include.origin import Origin, read_artifact, read_local, say_empty, wanted_of
 from homeport.pipeline.model.config import MissingInclude
 from homeport.pipeline.model.document import Document, Map, Seq, span_of_value
 
@@ -233,11 +233,13 @@ class _Expansion:
         self, location: Location, span: Span | None, chain: Chain, origin: Origin
     ) -> Fetched | None:
         try:
-            check_location(location)
+            check_location(location, in_child=self._context.artifact is not None)
             if location.kind == "component" and origin.source is None:
                 raise LocationError("Unable to use components outside of a project context")
             if location.kind == "local":
                 found = read_local(location.name, origin)
+            elif location.kind == "artifact" and not location.unknown:
+                found = read_artifact(location, origin, self._context.artifact)
             elif self._elsewhere is None or location.unknown:
                 self._miss(location, span, None)
                 return None

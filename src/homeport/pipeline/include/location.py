@@ -38,13 +38,15 @@ class LocationError(Exception):
 
 class Location(Struct, frozen=True, kw_only=True):
     """Where one file comes from. `name` is its path, URL, template or component; `integrity` is
-    the hash it must have, `cache` whether (or how long) a copy may be used, as written; `unknown`
-    are the variables in the entry that nothing known here defines."""
+    the hash it must have, `job` the one whose artifact it is, `cache` whether (or how long) a copy
+    may be used, as written; `unknown` are the variables in the entry that nothing known here
+    defines."""
 
     kind: str
     name: Any
     project: str | None = None
     ref: str | None = None
+    job: Any = None
     inputs: Any = None
     integrity: str | None = None
     cache: Any = None
@@ -89,6 +91,7 @@ def parse_entry(
         name=name,
         project=_project(values["project"]).lower() if kind == "project" else None,
         ref=str(values.get("ref") or "HEAD") if kind == "project" else None,
+        job=values.get("job") if kind == "artifact" else None,
         inputs=values.get("inputs", values.get("with")),
         integrity=_integrity(values, kind),
         cache=values.get("cache") if kind == "remote" else None,
@@ -96,8 +99,9 @@ def parse_entry(
     )
 
 
-def check_location(location: Location) -> None:
-    """Raise `LocationError` for a location that GitLab refuses before it looks there."""
+def check_location(location: Location, *, in_child: bool = False) -> None:
+    """Raise `LocationError` for a location that GitLab refuses before it looks there; `in_child` is
+    whether the file is one of a child pipeline."""
     name = location.name
     if not isinstance(name, str):
         raise LocationError(f"Included file `{name}` needs to be a string")
@@ -109,7 +113,7 @@ def check_location(location: Location) -> None:
         raise LocationError(f"Remote file `{name}` does not have a valid address!")
     if location.kind == "template" and not name.endswith(".gitlab-ci.yml"):
         raise LocationError(f"Template file `{name}` is not a valid location!")
-    if location.kind == "artifact":
+    if location.kind == "artifact" and not in_child:
         raise LocationError(
             "Including configs from artifacts is only allowed when triggering child pipelines"
         )

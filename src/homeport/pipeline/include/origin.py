@@ -1,6 +1,6 @@
 """Where the includes of one file lead: what they are read from, and how they are named."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -40,10 +40,31 @@ def read_local(path: str, origin: Origin) -> Fetched:
     )
 
 
+def read_artifact(
+    location: Location, origin: Origin, read: Callable[[str, str], bytes | None] | None
+) -> Fetched:
+    """A file from the artifacts of a job of the parent pipeline."""
+    job = location.job
+    if not isinstance(job, str) or not job.strip():
+        raise LocationError("Job must be provided when including configs from artifacts")
+    content = None if read is None else read(job, location.name)
+    if content is None:
+        raise LocationError(f"Job `{job}` not found in parent pipeline or does not have artifacts!")
+    return Fetched(
+        content=content,
+        name=f"{location.name} of {job}",
+        prefix=origin.prefix,
+        source=origin.source,
+        component=origin.component,
+    )
+
+
 def say_empty(location: Location) -> str:
     name = location.name
     if location.kind == "local":
         return f"Local file `{name}` is empty!"
+    if location.kind == "artifact":
+        return f"File `{name}` is empty!"
     if location.kind == "project":
         return f"Project `{location.project}` file `{name}` is empty!"
     if location.kind == "component":

@@ -35,7 +35,11 @@ class FailureReason(StrEnum):
 
 
 class Event(Struct, frozen=True, kw_only=True, tag_field="event"):
+    """`pipeline` is the trigger job whose child pipeline it happened in; None is the main one.
+    Jobs of a child pipeline are named after it: `trigger job:job`."""
+
     time: float = 0.0
+    pipeline: str | None = None
 
 
 class RunStarted(Event, frozen=True, kw_only=True, tag="run_started"):
@@ -94,9 +98,32 @@ class JobFinished(Event, frozen=True, kw_only=True, tag="job_finished"):
     log: str | None = None
 
 
+class ChildStarted(Event, frozen=True, kw_only=True, tag="child_started"):
+    """A trigger job has made a pipeline with these jobs; `id` is its `CI_PIPELINE_ID`."""
+
+    job: str
+    id: int
+    jobs: tuple[str, ...]
+
+
+class ChildFinished(Event, frozen=True, kw_only=True, tag="child_finished"):
+    """The pipeline that `job` has made is over. `awaited` is whether the job took its status over
+    (`trigger:strategy`); `blocked` and `failed` are as in `RunFinished`."""
+
+    job: str
+    id: int
+    status: Status
+    awaited: bool = False
+    warnings: bool = False
+    blocked: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    stages: dict[str, Status] = {}
+
+
 class RunFinished(Event, frozen=True, kw_only=True, tag="run_finished"):
-    """`blocked` are the manual jobs that a pipeline with status `manual` waits for; `failed` the
-    jobs that failed and were not allowed to, which that status does not tell."""
+    """`blocked` are the manual jobs that a pipeline with status `manual` waits for (`running`: in
+    a child pipeline); `failed` the jobs that failed and were not allowed to, which that status does
+    not tell; `failed_children` the trigger jobs whose pipelines failed without their knowing."""
 
     run: str
     status: Status
@@ -104,4 +131,5 @@ class RunFinished(Event, frozen=True, kw_only=True, tag="run_finished"):
     warnings: bool = False
     blocked: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
+    failed_children: tuple[str, ...] = ()
     stages: dict[str, Status] = {}

@@ -7,6 +7,7 @@ a pure step when the job starts.
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 from msgspec import Struct
 
@@ -14,6 +15,7 @@ from homeport.pipeline.model.config import (
     AllowFailure,
     Artifacts,
     Cache,
+    CrossNeed,
     Image,
     Retry,
     Service,
@@ -22,10 +24,12 @@ from homeport.pipeline.model.config import (
 
 
 class Runs(StrEnum):
-    """Where a job runs: on the host's shell, in a container, or not at all (with a reason)."""
+    """Where a job runs: on the host's shell, in a container, as a pipeline of its own, or not at
+    all (with a reason)."""
 
     SHELL = "shell"
     CONTAINER = "container"
+    DOWNSTREAM = "downstream"
     NOWHERE = "not-run"
 
 
@@ -40,6 +44,21 @@ class ScopedVariable(Struct, frozen=True, kw_only=True):
     file: bool = False
 
 
+class TriggerPlan(Struct, frozen=True, kw_only=True):
+    """The pipeline that a trigger job makes: of `include` (entries of `include:`), or of `project`
+    at `branch` with `inputs`. `variables` are those of the CI file that it may hand on; `forward`
+    says which kinds it does; `job_id` is its own `CI_JOB_ID`."""
+
+    include: tuple[Mapping[str, Any], ...] = ()
+    project: str | None = None
+    branch: str | None = None
+    strategy: str | None = None
+    forward: Mapping[str, bool] = {}
+    inputs: Mapping[str, Any] = {}
+    variables: tuple[ScopedVariable, ...] = ()
+    job_id: int = 1
+
+
 class JobPlan(Struct, frozen=True, kw_only=True):
     """One job, ready for an executor.
 
@@ -48,6 +67,8 @@ class JobPlan(Struct, frozen=True, kw_only=True):
     `variables` is everything written in or for the pipeline; `overrides` come from the user and win
     over the dotenv variables that go in between when the job starts.
     `not_run` says why a job with `runs = not-run` does not run here. `timeout` is in seconds.
+    `trigger` is what a job with `runs = downstream` does. `upstream` are needs of jobs in the
+    pipelines that led to this one.
     """
 
     name: str
@@ -74,6 +95,8 @@ class JobPlan(Struct, frozen=True, kw_only=True):
     coverage: str | None = None
     resource_group: str | None = None
     interruptible: bool = False
+    trigger: TriggerPlan | None = None
+    upstream: tuple[CrossNeed, ...] = ()
 
 
 class Plan(Struct, frozen=True, kw_only=True):

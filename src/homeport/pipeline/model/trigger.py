@@ -66,13 +66,15 @@ class MergeRequest(Struct, frozen=True, kw_only=True):
 
 class Level(IntEnum):
     """Where a given variable comes from; a higher one wins. Groups within groups lie between
-    GROUP and PROJECT, the outermost first. Source: GitLab's "CI/CD variable precedence"."""
+    GROUP and PROJECT, the outermost first; FORWARDED is what a trigger job hands on to its
+    pipeline. Source: GitLab's "CI/CD variable precedence"."""
 
     INSTANCE = 0
     GROUP = 10
     PROJECT = 100
     REPOSITORY_FILE = 200
     PIPELINE = 300
+    FORWARDED = 400
 
 
 class GivenVariable(Struct, frozen=True, kw_only=True):
@@ -90,12 +92,22 @@ class GivenVariable(Struct, frozen=True, kw_only=True):
     level: int = Level.PIPELINE
 
 
+class Upstream(Struct, frozen=True, kw_only=True):
+    """The job that made a downstream pipeline, and the pipeline that it is of; `depth` counts the
+    child pipelines down to here (a child of the main pipeline has 1)."""
+
+    pipeline_id: int = 1
+    job_id: int = 1
+    depth: int = 0
+
+
 class Trigger(Struct, frozen=True, kw_only=True):
     """The facts of one run. `branch` and `tag` exclude each other; `commit` is None in an empty
     repository; `root` is the absolute path of the working tree. `committed` means that the files
     are those of the commit, not those of the working tree. `variables` come from outside the CI
     file and win over what is in it; `masked` names all variables that are secret.
-    `open_merge_request` is a merge request that a branch pipeline's branch has."""
+    `open_merge_request` is a merge request that a branch pipeline's branch has. `upstream` is what
+    made a downstream pipeline; `first_job_id` the `CI_JOB_ID` of its first job."""
 
     source: Source = Source.PUSH
     root: str
@@ -115,6 +127,8 @@ class Trigger(Struct, frozen=True, kw_only=True):
     user_email: str = ""
     created_at: str = ""
     pipeline_id: int = 1
+    first_job_id: int = 1
+    upstream: Upstream | None = None
     variables: tuple[GivenVariable, ...] = ()
     masked: frozenset[str] = frozenset()
     uncommitted: int = 0

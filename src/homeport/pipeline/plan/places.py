@@ -24,11 +24,14 @@ class Place(Struct, frozen=True, kw_only=True):
     not_run: str | None = None
 
 
-def choose_place(job: PipelineJob, settings: Settings) -> Place:
-    """The place of one job under these settings."""
-    lacking = next(_lacking(job), None)
+def choose_place(job: PipelineJob, settings: Settings, *, is_child: bool = False) -> Place:
+    """The place of one job under these settings. In a child pipeline (`is_child`) a job may need
+    others of the pipelines above it."""
+    lacking = next(_lacking(job, is_child=is_child), None)
     if lacking is not None:
         return Place(runs=Runs.NOWHERE, not_run=lacking)
+    if job.job.trigger is not None:
+        return Place(runs=Runs.DOWNSTREAM)
     rule = _tag_rule(job.job, settings)
     if rule is not None and rule.runs is TagRuns.NOT_RUN:
         tags = ", ".join(job.job.tags)
@@ -71,12 +74,18 @@ def _tag_rule(job: Job, settings: Settings) -> TagRule | None:
     return next((settings.tags[tag] for tag in job.tags if tag in settings.tags), None)
 
 
-def _lacking(job: PipelineJob) -> Iterator[str]:
+def _lacking(job: PipelineJob, *, is_child: bool) -> Iterator[str]:
     """What the job asks for that a local run does not have."""
     config = job.job
-    if config.trigger is not None:
-        kind = "another project's" if config.trigger.project else "a child"
-        yield f"it triggers {kind} pipeline, which homeport does not run yet"
+    trigger = config.trigger
+    if trigger is not None and not trigger.include:
+        if trigger.project is None:
+            yield "it mirrors the status of a pipeline elsewhere, which homeport does not know"
+        else:
+            yield (
+                f"it triggers a pipeline of another project ({trigger.project}), "
+                "which homeport does not run"
+            )
     if config.run:
         yield "it uses run: steps, which homeport does not run yet"
     if config.secrets:
@@ -84,6 +93,6 @@ def _lacking(job: PipelineJob) -> Iterator[str]:
     if config.id_tokens:
         yield f"it needs id_tokens from a server ({', '.join(config.id_tokens)})"
     for need in job.cross_needs:
-        if not need.optional:
+        if not need.optional and not (is_child and need.pipeline and need.job):
             where = need.project or need.pipeline
             yield f"it needs artifacts of {where}, which are not available here"

@@ -2,12 +2,12 @@
 
 from homeport.pipeline.model.config import Artifacts, When
 from homeport.pipeline.model.pipeline import Pipeline, PipelineJob
-from homeport.pipeline.model.plan import JobPlan, Plan, Runs, ScopedVariable
-from homeport.pipeline.model.trigger import Trigger
+from homeport.pipeline.model.plan import JobPlan, Plan, Runs, ScopedVariable, TriggerPlan
+from homeport.pipeline.model.trigger import Source, Trigger
 from homeport.pipeline.plan.places import choose_place
 from homeport.pipeline.plan.selection import Selected
 from homeport.pipeline.variables.predefined import job_variables, pipeline_variables, seed_variables
-from homeport.pipeline.variables.scope import compose
+from homeport.pipeline.variables.scope import compose, inherited
 from homeport.pipeline.variables.scoped import choose
 from homeport.settings.model import Settings
 
@@ -22,7 +22,7 @@ def make_plan(pipeline: Pipeline, trigger: Trigger, settings: Settings, selected
     names = {job.name for job in selected.jobs}
     jobs = tuple(
         planner.job(job, names, index, named=job.name in selected.named)
-        for index, job in enumerate(selected.jobs, 1)
+        for index, job in enumerate(selected.jobs, trigger.first_job_id)
     )
     stages = {job.stage for job in jobs}
     return Plan(
@@ -44,13 +44,17 @@ class _Planner:
         self._settings = settings
         self._predefined = pipeline_variables(trigger)
         self._producers = {job.name for job in pipeline.jobs if _produces(job.job.artifacts)}
+        self._reporters = {job.name for job in pipeline.jobs if _reports(job.job.artifacts)}
         self._starter = seed_variables(trigger)
         self._overrides: dict[str | None, tuple[ScopedVariable, ...]] = {}
 
     def job(self, job: PipelineJob, names: set[str], index: int, *, named: bool) -> JobPlan:
         config = job.job
-        place = choose_place(job, self._settings)
+        is_child = self._trigger.source is Source.PARENT_PIPELINE
+        place = choose_place(job, self._settings, is_child=is_child)
         needs = job.needs
+        # Of what came before it, a trigger job takes variables alone.
+        givers = self._producers if config.trigger is None else self._reporters
         return JobPlan(
             name=job.name,
             group=job.group,
@@ -68,7 +72,7 @@ class _Planner:
             start_in=None if named else job.start_in,
             allow_failure=job.allow_failure,
             needs=None if needs is None else tuple(n.job for n in needs if n.job in names),
-            dependencies=tuple(name for name in job.dependencies if name in self._producers),
+            dependencies=tuple(name for name in job.dependencies if name in givers),
             artifacts=config.artifacts,
             cache=config.cache,
             retry=config.retry,
@@ -76,6 +80,30 @@ class _Planner:
             coverage=config.coverage,
             resource_group=config.resource_group,
             interruptible=job.interruptible,
+            trigger=self._trigger_of(job, index),
+            upstream=tuple(need for need in job.cross_needs if need.pipeline and need.artifacts),
+        )
+
+    def _trigger_of(self, job: PipelineJob, index: int) -> TriggerPlan | None:
+        trigger = job.job.trigger
+        if trigger is None:
+            return None
+        written = {
+            **inherited(self._pipeline.variables, job.job.inherit_variables),
+            **job.variables,
+        }
+        return TriggerPlan(
+            include=trigger.include,
+            project=trigger.project,
+            branch=trigger.branch,
+            strategy=trigger.strategy,
+            forward=trigger.forward,
+            inputs=trigger.inputs,
+            variables=tuple(
+                ScopedVariable(key=key, value=variable.value, raw=not variable.expand)
+                for key, variable in written.items()
+            ),
+            job_id=index,
         )
 
     def _given(self, environment: str | None) -> tuple[ScopedVariable, ...]:
@@ -136,3 +164,7 @@ def _produces(artifacts: Artifacts | None) -> bool:
     return artifacts is not None and bool(
         artifacts.paths or artifacts.untracked or artifacts.reports
     )
+
+
+def _reports(artifacts: Artifacts | None) -> bool:
+    return artifacts is not None and "dotenv" in artifacts.reports

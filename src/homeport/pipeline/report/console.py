@@ -14,6 +14,8 @@ from homeport.errors import MissingError
 from homeport.lib.columns import pad, width
 from homeport.lib.units import format_seconds
 from homeport.pipeline.model.event import (
+    ChildFinished,
+    ChildStarted,
     Event,
     JobFinished,
     JobNote,
@@ -26,6 +28,7 @@ from homeport.pipeline.model.event import (
 )
 from homeport.pipeline.report.stream import Stream
 from homeport.pipeline.report.summary import (
+    COLOURS,
     WARNING,
     Summary,
     paint,
@@ -38,6 +41,15 @@ _HOLD_SECONDS = 0.05
 _HOLD_CHARACTERS = 64 * 1024
 _WIDEST_NAME = 32
 _PALETTE = ("36", "35", "34", "33", "32", "96", "95", "94")
+
+
+_LOUD = {
+    Status.FAILED: "failed",
+    Status.CANCELED: "was canceled",
+    Status.MANUAL: "is blocked",
+    Status.RUNNING: "is blocked",
+}
+"""What a child pipeline may end as that its trigger job does not show."""
 
 
 class Console:
@@ -72,10 +84,11 @@ class Console:
             return
         with self._lock:
             self._summary.add(event)
-            if isinstance(event, RunStarted):
-                self._width = min(
-                    _WIDEST_NAME, max((width(printable(name)) for name in event.jobs), default=0)
-                )
+            if isinstance(event, RunStarted | ChildStarted):
+                widest = max((width(printable(name)) for name in event.jobs), default=0)
+                if min(_WIDEST_NAME, widest) > self._width:
+                    self._width = min(_WIDEST_NAME, widest)
+                    self._prefixes.clear()
             text = "" if self._quiet else self._tell(event)
             if isinstance(event, RunFinished):
                 gap = () if self._quiet else ("",)
@@ -128,7 +141,16 @@ class Console:
             case JobFinished() if event.status not in (Status.MANUAL, Status.CREATED):
                 return self._own(event.job, _end_words(event), status_colour(event))
             case _:
-                return ""
+                return self._tell_child(event)
+
+    def _tell_child(self, event: Event) -> str:
+        if isinstance(event, ChildStarted):
+            what = "1 job" if len(event.jobs) == 1 else f"{len(event.jobs)} jobs"
+            return self._own(event.job, f"has made a pipeline of {what}")
+        if isinstance(event, ChildFinished) and not event.awaited and event.status in _LOUD:
+            words = f"its pipeline {_LOUD[event.status]}, which this job does not wait for"
+            return self._own(event.job, words, COLOURS[event.status])
+        return ""
 
     def _own(self, job: str, words: str, colour: str = "1") -> str:
         """Homeport's own words about a job, in as many lines as they have."""
@@ -202,6 +224,8 @@ def _bars(encoding: str) -> tuple[str, str]:
 
 def _start_words(event: JobStarted) -> str:
     attempt = f", attempt {event.attempt}" if event.attempt > 1 else ""
+    if event.runs == "downstream":
+        return "started: it makes a pipeline of its own"
     if event.runs == "container":
         return f"started in a container of {event.image}{attempt}"
     instead = f" instead of its image {event.image}" if event.image else ""

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from homeport.lib.columns import pad, width
 from homeport.lib.units import format_seconds
 from homeport.pipeline.model.event import (
+    ChildFinished,
+    ChildStarted,
     Event,
     JobFinished,
     JobStarted,
@@ -22,6 +24,7 @@ COLOURS = {
     Status.SKIPPED: "2",
     Status.MANUAL: "36",
     Status.CREATED: "2",
+    Status.RUNNING: "36",
 }
 WARNING = "33"
 
@@ -30,6 +33,7 @@ _SENTENCES = {
     Status.FAILED: "failed",
     Status.CANCELED: "was canceled",
     Status.MANUAL: "is blocked",
+    Status.RUNNING: "is blocked",
     Status.SKIPPED: "was skipped, as none of its jobs ran,",
 }
 _TOTALS = {
@@ -39,6 +43,7 @@ _TOTALS = {
     Status.SKIPPED: "skipped",
     Status.MANUAL: "manual",
     Status.CREATED: "waiting",
+    Status.RUNNING: "blocked",
 }
 
 
@@ -59,7 +64,9 @@ class Summary:
     """Takes every event of a run and tells the whole once `RunFinished` was among them."""
 
     def __init__(self) -> None:
-        self._order: dict[str, int] = {}
+        # A child's jobs come after their trigger job, at any depth.
+        self._order: dict[str, tuple[int, ...]] = {}
+        self._children: list[ChildFinished] = []
         self._started: dict[str, JobStarted] = {}
         self._jobs: list[JobFinished] = []
         self._finished: RunFinished | None = None
@@ -70,10 +77,15 @@ class Summary:
         elif isinstance(event, JobStarted):
             self._started[event.job] = event
         elif isinstance(event, RunStarted):
-            self._order = {name: place for place, name in enumerate(event.jobs)}
+            self._order = {name: (place,) for place, name in enumerate(event.jobs)}
+        elif isinstance(event, ChildStarted):
+            above = self._order.get(event.job, ())
+            self._order |= {name: (*above, place) for place, name in enumerate(event.jobs)}
+        elif isinstance(event, ChildFinished):
+            self._children.append(event)
         elif isinstance(event, RunFinished):
             self._finished = event
-            self._jobs.sort(key=lambda job: self._order.get(job.job, len(self._order)))
+            self._jobs.sort(key=lambda job: self._order.get(job.job, (len(self._order),)))
 
     def lines(self, *, colour: bool) -> Iterator[str]:
         """The table, then the sentences, without line ends; nothing before the run has ended."""
@@ -137,12 +149,30 @@ class Summary:
         allowed = [job.job for job in self._jobs if job.allowed]
         if allowed:
             yield paint(f"Warning: allowed to fail: {_names(allowed)}", WARNING, on=colour)
+        yield from self._unawaited(colour=colour)
         if finished.blocked:
             if finished.failed:
                 yield paint(f"Failed: {_names(finished.failed)}", COLOURS[Status.FAILED], on=colour)
             yield f"It waits for manual jobs: {_names(finished.blocked)}"
-            yield f"  start them with: homeport run {_arguments(finished.blocked)}"
+            if finished.status is Status.MANUAL and not self._children:
+                yield f"  start them with: homeport run {_arguments(finished.blocked)}"
         yield from self._logs()
+
+    def _unawaited(self, *, colour: bool) -> Iterator[str]:
+        """Pipelines that ended badly, while the jobs that made them are green."""
+        for child in self._children:
+            if child.awaited or child.status in (Status.SUCCESS, Status.SKIPPED):
+                continue
+            verdict = _SENTENCES.get(child.status, child.status.value)
+            names = child.blocked if child.status is Status.MANUAL else child.failed
+            words = f"The pipeline that {printable(child.job)} made {verdict}"
+            words += f": {_names(names)}" if names else ""
+            yield paint(words, COLOURS.get(child.status, "0"), on=colour)
+            if child.status is Status.FAILED:
+                yield (
+                    "  its job does not wait for it, as it has no strategy; "
+                    "--fail-on-child makes the run fail"
+                )
 
     def _logs(self) -> Iterator[str]:
         """Where to read on: the logs of what failed, else the folder of all logs."""

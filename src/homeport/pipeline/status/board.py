@@ -116,6 +116,20 @@ class Board:
         else:
             for name in names:
                 self._apply_to(action, self._index[name], allowed)
+        return self._settle()
+
+    def mirror(self, name: str, status: Status) -> tuple[str, ...]:
+        """Give a running trigger job the status of its pipeline (`trigger:strategy: mirror`), which
+        may be manual or skipped. Returns what `apply` does."""
+        self._before = {}
+        place = self._index[name]
+        if self._status[place] is Status.RUNNING:
+            self._set(place, status)
+            if status is Status.FAILED:
+                self._after_failure(place)
+        return self._settle()
+
+    def _settle(self) -> tuple[str, ...]:
         self._process()
         return tuple(
             self.jobs[place].name

@@ -7,7 +7,7 @@ fresh private project; tokens and passwords are never made up.
 import re
 
 from homeport import __version__
-from homeport.pipeline.model.trigger import Commit, Project, Source, Trigger
+from homeport.pipeline.model.trigger import Commit, Project, Source, Trigger, Upstream
 
 GITLAB_VERSION = "19.0.0"
 """The GitLab whose behaviour homeport follows."""
@@ -267,9 +267,10 @@ def _pipeline_variables(
     if trigger.source is Source.SCHEDULE:
         found["CI_PIPELINE_SCHEDULE_DESCRIPTION"] = trigger.schedule_description
     if trigger.source in (Source.PIPELINE, Source.PARENT_PIPELINE):
-        found["CI_UPSTREAM_PIPELINE_ID"] = "1"
+        upstream = trigger.upstream or Upstream()
+        found["CI_UPSTREAM_PIPELINE_ID"] = str(upstream.pipeline_id)
         found["CI_UPSTREAM_PROJECT_ID"] = "1"
-        found["CI_UPSTREAM_JOB_ID"] = "1"
+        found["CI_UPSTREAM_JOB_ID"] = str(upstream.job_id)
     ref = _full_ref(trigger)
     if ref is not None:
         found["CI_CONFIG_REF_URI"] = f"{project.host}/{project.path}//{trigger.config_path}@{ref}"

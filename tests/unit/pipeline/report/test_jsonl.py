@@ -19,6 +19,7 @@ def test_each_event_is_one_object_on_one_line() -> None:
     assert lines[0] == {
         "event": "job_output",
         "time": 1.5,
+        "pipeline": None,
         "job": "a",
         "lines": ["one", "two\x1b[0m"],
     }

@@ -24,7 +24,12 @@ STATUS = Keyword(
         Keyword(name="parallel:matrix", evaluated=True, run=YES, cases=("matrix",)),
         Keyword(name="project", run=NOT_RUN, note="except with `optional`"),
         Keyword(name="pipeline", run=NOT_RUN, note="except with `optional`"),
-        Keyword(name="pipeline:job", run=NOT_RUN, note="except with `optional`"),
+        Keyword(
+            name="pipeline:job",
+            run=YES,
+            note="of a pipeline above a child pipeline",
+            cases=("child-needs-parent-job",),
+        ),
     ),
     cases=(
         "dag-not-waves",

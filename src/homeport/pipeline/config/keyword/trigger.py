@@ -9,23 +9,33 @@ from typing import Any
 from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.keyword.trigger_include import parse_includes
 from homeport.pipeline.config.ruby import is_blank
-from homeport.pipeline.config.status import NOT_RUN, Keyword
+from homeport.pipeline.config.status import NOT_RUN, YES, Keyword
 from homeport.pipeline.model.config import Trigger
 
 STATUS = Keyword(
     name="trigger",
     evaluated=True,
-    run=NOT_RUN,
-    note="no downstream pipeline is made",
+    run=YES,
+    note="child pipelines; jobs are named `trigger job:job`",
     parts=(
-        Keyword(name="project", run=NOT_RUN),
+        Keyword(name="project", run=NOT_RUN, cases=("triggers-elsewhere-are-red",)),
         Keyword(name="branch", run=NOT_RUN),
-        Keyword(name="include", run=NOT_RUN),
-        Keyword(name="strategy", run=NOT_RUN),
-        Keyword(name="forward", run=NOT_RUN),
-        Keyword(name="inputs", run=NOT_RUN),
+        Keyword(
+            name="include",
+            evaluated=True,
+            run=YES,
+            cases=("child-generated", "child-inputs", "child-matrix", "child-not-created"),
+        ),
+        Keyword(
+            name="strategy",
+            evaluated=True,
+            run=YES,
+            cases=("child-without-strategy", "child-depend", "child-mirror"),
+        ),
+        Keyword(name="forward", evaluated=True, run=YES, cases=("child-variables",)),
+        Keyword(name="inputs", run=NOT_RUN, note="of a project's pipeline"),
     ),
-    cases=("triggers-are-red",),
+    cases=("child-nested", "child-manual", "child-auto-cancel"),
 )
 
 _PROJECT_KEYS = ("project", "branch", "strategy", "forward", "inputs")

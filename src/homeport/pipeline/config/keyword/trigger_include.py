@@ -62,7 +62,7 @@ def _include(value: Any, entry: Entry) -> Mapping[str, Any] | None:
     rules = value.get("rules")
     if rules is not None:
         _check_rules(rules, value, entry)
-    return dict(value)
+    return value
 
 
 def _check_integrity(value: Any, entry: Entry) -> None:

@@ -1,0 +1,290 @@
+"""Child pipelines: evaluate → plan → execute for what a trigger job makes while a pipeline runs.
+
+In: a trigger job of a running pipeline. Out: a pipeline of its own on the same executors, whose
+jobs are named `trigger job:job`. Source: GitLab's `Ci::CreateDownstreamPipelineService` and
+"Downstream pipelines".
+"""
+
+from collections.abc import Callable, Iterable
+from threading import Lock
+
+from msgspec import Struct, structs
+
+from homeport.errors import HomeportError, Problem, Severity
+from homeport.lib.redact import Redactor
+from homeport.pipeline.execute.api import ChildResult, Stop
+from homeport.pipeline.execute.children import ChildOf, is_awaited
+from homeport.pipeline.execute.executors import Executors
+from homeport.pipeline.execute.handover import Given
+from homeport.pipeline.execute.job import JobRunner
+from homeport.pipeline.execute.scheduler import run_plan
+from homeport.pipeline.execute.slots import Slots
+from homeport.pipeline.flow import Evaluation, evaluate_child, now
+from homeport.pipeline.include.local import WorktreeSource
+from homeport.pipeline.include.location import LocationError
+from homeport.pipeline.model.config import CrossNeed
+from homeport.pipeline.model.event import Event, JobNote
+from homeport.pipeline.model.pipeline import Verdict
+from homeport.pipeline.model.plan import JobPlan, Plan, TriggerPlan
+from homeport.pipeline.model.trigger import GivenVariable, Level, Source, Upstream
+from homeport.pipeline.plan.plan import make_plan
+from homeport.pipeline.plan.selection import refuse_unresolved, select_all
+from homeport.pipeline.variables.forwarded import forwarded_variables
+from homeport.settings.layers import COMMAND_LINE
+
+MAX_DEPTH = 2
+"""How deep child pipelines may nest (GitLab's MAX_NESTED_CHILDREN)."""
+
+MAX_PIPELINES = 1000
+"""How many pipelines one run may have (GitLab's `pipeline_hierarchy_size`)."""
+
+NOT_CREATED = "downstream pipeline can not be created"
+TOO_DEEP = "reached maximum depth of child pipelines"
+TOO_MANY = "downstream pipeline tree is too large"
+
+MakeRunner = Callable[
+    [Evaluation, Plan, Callable[[Event], None], Callable[[CrossNeed], Given | None]], JobRunner
+]
+
+
+class Shared(Struct, frozen=True, kw_only=True):
+    """What all pipelines of one run have in common: `make_runner` makes what runs the jobs of one,
+    `secrets` are values that no word about them may show."""
+
+    run_id: str
+    executors: Executors
+    slots: Slots
+    emit: Callable[[Event], None]
+    clock: Callable[[], float]
+    make_runner: MakeRunner
+    secrets: frozenset[str] = frozenset()
+    now_delayed: bool = False
+
+
+class Numbers:
+    """The ids and names of the pipelines and jobs of one run, of which `plan` is the main pipeline.
+    May be used by any thread."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._lock = Lock()
+        self._pipelines = 1
+        self._next_job = 1 + len(plan.jobs)
+        self._names = {job.name for job in plan.jobs}
+
+    def next_pipeline(self) -> int | None:
+        """The id of one more pipeline; None where there are too many."""
+        with self._lock:
+            if self._pipelines >= MAX_PIPELINES:
+                return None
+            self._pipelines += 1
+            return self._pipelines
+
+    def number_jobs(self, jobs: int) -> int:
+        """The id of the first of so many jobs."""
+        with self._lock:
+            first = self._next_job
+            self._next_job += jobs
+            return first
+
+    def name_jobs(self, trigger: str, jobs: Iterable[str], pipeline: int) -> str:
+        """What goes before the names of a child's jobs, so that no two of a run are the same."""
+        jobs = tuple(jobs)
+        prefix = f"{trigger}:"
+        with self._lock:
+            if any(prefix + name in self._names for name in jobs):
+                prefix = f"{trigger} (pipeline {pipeline}):"
+            self._names.update(prefix + name for name in jobs)
+        return prefix
+
+
+class Pipelines:
+    """The `Downstream` of one pipeline.
+
+    `emit` takes its events; `prefix` is what its jobs' names begin with, `above` are the pipelines
+    that led to it.
+    """
+
+    def __init__(
+        self,
+        shared: Shared,
+        numbers: Numbers,
+        evaluation: Evaluation,
+        runner: JobRunner,
+        *,
+        emit: Callable[[Event], None],
+        prefix: str = "",
+        above: tuple["Pipelines", ...] = (),
+    ) -> None:
+        self._shared = shared
+        self._numbers = numbers
+        self._evaluation = evaluation
+        self._runner = runner
+        self._emit = emit
+        self._prefix = prefix
+        self._above = above
+
+    def run(self, job: JobPlan, stop: Stop, created: Callable[[], None]) -> ChildResult:
+        """See `Downstream`."""
+        trigger = job.trigger
+        assert trigger is not None  # noqa: S101 - narrows the type
+        depth = self._evaluation.trigger.upstream
+        if depth is not None and depth.depth >= MAX_DEPTH:
+            return ChildResult(message=TOO_DEEP)
+        number = self._numbers.next_pipeline()
+        if number is None:
+            return ChildResult(message=TOO_MANY)
+        try:
+            child = self._evaluate(job, trigger, number)
+            plan, prefix = self._plan(child, job.name, number)
+            self._shared.executors.require(plan)
+        except HomeportError as error:
+            return self._refuse(job, error.problems)
+        except LocationError as error:
+            return self._refuse(job, (Problem(code="include", message=str(error)),))
+        if stop.reason is not None:
+            return ChildResult(message=stop.reason)
+
+        def emit(event: Event) -> None:
+            self._shared.emit(structs.replace(event, pipeline=job.name))
+
+        runner = self._shared.make_runner(child, plan, emit, self._find)
+        nested = Pipelines(
+            self._shared,
+            self._numbers,
+            child,
+            runner,
+            emit=emit,
+            prefix=prefix,
+            above=(*self._above, self),
+        )
+        created()
+        finished = run_plan(
+            plan,
+            runner.run,
+            emit,
+            run_id=self._shared.run_id,
+            concurrency=1,
+            stop=stop,
+            clock=self._shared.clock,
+            now=now,
+            now_delayed=self._shared.now_delayed,
+            slots=self._shared.slots,
+            downstream=nested,
+            child=ChildOf(job=job.name, id=number, awaited=is_awaited(job)),
+        )
+        return ChildResult(finished=finished)
+
+    def _evaluate(self, job: JobPlan, trigger: TriggerPlan, number: int) -> Evaluation:
+        parent = self._evaluation.trigger
+        before = parent.upstream or Upstream()
+        child = structs.replace(
+            parent,
+            source=Source.PARENT_PIPELINE,
+            pipeline_id=number,
+            created_at=now(),
+            upstream=Upstream(
+                pipeline_id=parent.pipeline_id, job_id=trigger.job_id, depth=before.depth + 1
+            ),
+            variables=self._variables(job, trigger),
+        )
+        evaluation = evaluate_child(self._evaluation, child, trigger.include, self._artifact)
+        pipeline = evaluation.pipeline
+        errors = [each for each in pipeline.problems if each.severity is Severity.ERROR]
+        if errors:
+            raise HomeportError(errors)
+        if pipeline.workflow.verdict is not Verdict.IN:
+            raise HomeportError(pipeline.problems)
+        for missing in pipeline.missing:
+            message = f"include {missing.kind} {missing.location} was not read: {missing.reason}"
+            raise HomeportError([Problem(code="include", message=message, span=missing.span)])
+        return evaluation
+
+    def _variables(self, job: JobPlan, trigger: TriggerPlan) -> tuple[GivenVariable, ...]:
+        """What the project has anyway, and over it what the trigger job hands on."""
+        origin = self._evaluation.request.settings.origin
+        own, pipeline = [], []
+        for variable in self._evaluation.trigger.variables:
+            named = origin.get(f"variables.{variable.key}") == COMMAND_LINE
+            if variable.level == Level.FORWARDED or (named and variable.level == Level.PIPELINE):
+                pipeline.append(variable)
+            else:
+                own.append(variable)
+        handed = forwarded_variables(
+            trigger,
+            job=(*job.variables, *job.overrides),
+            dotenv=self._runner.given_to(job).dotenv,
+            pipeline=pipeline,
+        )
+        return (*own, *handed)
+
+    def _plan(self, child: Evaluation, trigger_job: str, number: int) -> tuple[Plan, str]:
+        """The plan of a child pipeline, and what goes before the names of its jobs."""
+        selected = select_all(child.pipeline)
+        refuse_unresolved(selected)
+        first = self._numbers.number_jobs(len(selected.jobs))
+        trigger = structs.replace(child.trigger, first_job_id=first)
+        plan = make_plan(child.pipeline, trigger, child.request.settings, selected)
+        names = [job.name for job in plan.jobs]
+        prefix = self._numbers.name_jobs(trigger_job, names, number)
+        return with_prefix(plan, prefix), prefix
+
+    def found(self, job: str) -> Given | None:
+        """What a job of this pipeline leaves to others."""
+        return self._runner.found(self._prefix + job)
+
+    @property
+    def id(self) -> int:
+        """Its `CI_PIPELINE_ID`."""
+        return self._evaluation.trigger.pipeline_id
+
+    def _artifact(self, job: str, path: str) -> bytes | None:
+        """A file of a job's artifacts, for `trigger:include:artifact`."""
+        given = self.found(job)
+        if given is None or given.artifacts is None:
+            return None
+        content = WorktreeSource(given.artifacts, listing=tuple).read(_inside(path))
+        if content is None:
+            raise LocationError(
+                f"Path `{path}` does not exist inside the `{job}` artifacts archive!"
+            )
+        return content
+
+    def _refuse(self, job: JobPlan, problems: Iterable[Problem]) -> ChildResult:
+        """The trigger job fails in GitLab's words; all that is wrong is told beside."""
+        redactor = Redactor(self._shared.secrets)
+        told = [problem for problem in problems if problem.severity is not Severity.WARNING]
+        for problem in told:
+            message = redactor.redact_text(str(problem))
+            time = self._shared.clock()
+            self._emit(JobNote(time=time, job=job.name, message=message, warning=True))
+        first = next((each for each in told if each.severity is Severity.ERROR), told[0])
+        return ChildResult(message=redactor.redact_text(f"{NOT_CREATED}, {first.message}"))
+
+    def _find(self, need: CrossNeed) -> Given | None:
+        """A job of this pipeline, or of one above, by the pipeline's id."""
+        for pipeline in (*self._above, self):
+            if str(pipeline.id) == need.pipeline:
+                return pipeline.found(need.job or "")
+        return None
+
+
+def with_prefix(plan: Plan, prefix: str) -> Plan:
+    """The plan with `prefix` before every job's name."""
+
+    def named(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(prefix + name for name in names)
+
+    jobs = tuple(
+        structs.replace(
+            job,
+            name=prefix + job.name,
+            needs=None if job.needs is None else named(job.needs),
+            dependencies=named(job.dependencies),
+        )
+        for job in plan.jobs
+    )
+    return structs.replace(plan, jobs=jobs)
+
+
+def _inside(path: str) -> str:
+    return path.removeprefix("./")
