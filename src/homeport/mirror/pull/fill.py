@@ -175,12 +175,19 @@ class Fill:
         return await self._means.blobs.reserve(missing, key=staged.key)
 
     async def _receive(self, download: Download, staged: Staged) -> None:
-        """Space is reserved first; before the upstream is asked, if the size is known by then."""
-        reservation = await self._reserve(self.hint, staged)
+        """Space is reserved first; before the upstream is asked, if the size is known by then.
+
+        A reservation evicts others. A manifest may say any size of a blob, so that it is believed
+        up to a bound until the upstream says so, too.
+        """
+        first = self.hint
+        if first is not None:
+            first = min(first, staged.size + self._means.policy.believed)
+        reservation = await self._reserve(first, staged)
         try:
             await download.open()
             size = self.hint if download.size is None else download.size
-            if size != self.hint:
+            if size != first:
                 reservation.release()
                 reservation = await self._reserve(size, staged)
             self.content.open(size, download.source)

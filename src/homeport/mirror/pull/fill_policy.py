@@ -23,8 +23,9 @@ class FillPolicy(Struct, frozen=True, kw_only=True):
     is the limit of all fills together; as much again is kept of what was read for clients that
     lag. `piece` is the most that is read at once for a client that does not, `share` the most of it
     that one client holds; `pending` the most that waits for the disk. `slice` is reserved where the
-    size is unknown. `fills` may run at once. `batch` is what the store is given at once, and so the
-    most that memory holds for a slow client.
+    size is unknown, `believed` at most for what only a manifest says of a size. `fills` may run at
+    once. `batch` is what the store is given at once, and so the most that memory holds for a slow
+    client.
     """
 
     withheld: int = 64 * 1024
@@ -46,6 +47,7 @@ class FillPolicy(Struct, frozen=True, kw_only=True):
     pending: int = 1024**2
     batch: int = 256 * 1024
     slice: int = 64 * 1024**2
+    believed: int = 64 * 1024**2
     largest: int = 64 * 1024**3
     lease: float = 60.0
     fills: int = 512

@@ -485,6 +485,29 @@ def test_space_is_reserved_before_the_first_byte() -> None:
     asyncio.run(scenario())
 
 
+def test_a_manifest_that_says_any_size_evicts_no_more_than_a_bound() -> None:
+    """Whoever may push an image anywhere upstream would empty the store by one that says 60 GiB."""
+
+    async def scenario() -> None:
+        async with bench() as b:
+            await b.show(CONTENT, size=60 * 1024**3)
+            asked: list[int] = []
+            reserve = b.blobs.reserve
+
+            async def watched(size: int, *, key: str | None = None) -> Any:
+                asked.append(size)
+                return await reserve(size, key=key)
+
+            b.blobs.reserve = watched
+            client = await b.get(DIGEST)
+            assert await client.rest() == CONTENT
+            assert asked == [POLICY.believed, len(CONTENT)]
+            await settle()
+            assert not b.blobs.reservations
+
+    asyncio.run(scenario())
+
+
 def test_a_fill_holds_a_lease_and_keeps_the_sweep_away_while_it_runs() -> None:
     async def scenario() -> None:
         async with bench() as b:
