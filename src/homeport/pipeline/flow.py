@@ -242,6 +242,7 @@ def _elsewhere(
 
     def open_all() -> RemoteSource:
         from homeport.pipeline.facts.remote import remote_address
+        from homeport.pipeline.include.elsewhere import Here
         from homeport.pipeline.include.lock import LOCK_FILE, read_lock
         from homeport.pipeline.include.opening import open_elsewhere
 
@@ -260,6 +261,7 @@ def _elsewhere(
             refresh=request.refresh,
             secrets=frozenset(values),
             limits=_limits(request),
+            here=Here(sha=trigger.commit.sha, source=source) if trigger.commit else None,
         )
 
     return open_all

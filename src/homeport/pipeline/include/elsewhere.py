@@ -47,9 +47,16 @@ class Pinned(Struct, frozen=True, kw_only=True):
     note: str | None = None
 
 
+class Here(Struct, frozen=True, kw_only=True):
+    """The files that are run, which are those of the own project at its commit `sha`."""
+
+    sha: str
+    source: FileSource
+
+
 class Elsewhere:
-    """`own` is the project of this repository, None without a remote. `refresh` asks servers anew
-    for what may have changed."""
+    """`own` is the project of this repository, None without a remote; `here` are its files, which
+    no server need have yet. `refresh` asks servers anew for what may have changed."""
 
     def __init__(
         self,
@@ -60,8 +67,10 @@ class Elsewhere:
         rules: Mapping[str, str],
         limits: Limits,
         refresh: bool = False,
+        here: Here | None = None,
     ) -> None:
         self.store = store
+        self._here = here
         self._servers = servers
         self._own = own
         self._rules = rules
@@ -148,6 +157,8 @@ class Elsewhere:
         facts = {"name": component.name, "reference": version, "sha": None, "version": None}
         if isinstance(source, CommitFiles):
             facts |= {"sha": source.commit, "version": source.tag or None}
+        elif is_sha(version):
+            facts["sha"] = version
         return Fetched(
             content=content,
             name=prefix + component.name,
@@ -183,6 +194,9 @@ class Elsewhere:
             return _Mapped(checkout, pin(checkout)[0]), None
         if self._own is None:
             raise UnreachedError(_NO_HOST)
+        own = (host, path.lower()) == (self._own.host, self._own.path.lower())
+        if own and self._here is not None and ref == self._here.sha:
+            return self._here.source, None
         source = f"{host}/{path}"
         reader = _once(lambda: self._servers.project(host, target))
         channel = self._servers.channel(host, target)

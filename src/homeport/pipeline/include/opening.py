@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from homeport.pipeline.document.limits import Limits
 from homeport.pipeline.include.api import Key, Locked
 from homeport.pipeline.include.cache import IncludeCache, cache_folder
-from homeport.pipeline.include.elsewhere import Elsewhere
+from homeport.pipeline.include.elsewhere import Elsewhere, Here
 from homeport.pipeline.include.server import Servers
 from homeport.pipeline.include.store import Store
 from homeport.pipeline.model.trigger import Project
@@ -24,6 +24,7 @@ def open_elsewhere(
     refresh: bool,
     secrets: frozenset[str],
     limits: Limits,
+    here: Here | None = None,
 ) -> Elsewhere:
     """`own` and `address` are the project of this repository and its remote's address. `offline`
     forbids every fetch; `refresh` asks anew for what the lock and the cache know. What is read is
@@ -47,4 +48,5 @@ def open_elsewhere(
         rules=settings.rewrite,
         limits=limits,
         refresh=refresh,
+        here=here,
     )
