@@ -36,7 +36,7 @@ def test_a_request_as_the_flow_sees_it(run: Run) -> None:
             client = await around.connect()
             heard = await client.ask(
                 "GET",
-                "/v2/a/manifests/1?ns=docker.io&tag=a&tag=b",
+                "/v2/a/manifests/1?ns=docker.io&tag=a&tag=b&scope=c&scope=d+e",
                 "Accept: one",
                 "Accept: two",
                 "User-Agent: \xff",
@@ -48,8 +48,9 @@ def test_a_request_as_the_flow_sees_it(run: Run) -> None:
             assert "connection" not in heard.headers
             [request] = around.flow.requests
             assert request.endpoint == Manifests("a", "1")
-            assert request.query == {"ns": "docker.io", "tag": "a"}
+            assert request.query == {"ns": "docker.io", "tag": "a", "scope": "c"}
             assert request.tags == ("a", "b")
+            assert request.scopes == ("c", "d e")
             assert request.headers["accept"] == "one, two"
             assert (request.address, request.scheme) == ("127.0.0.1", "http")
             assert (request.host, request.listener) == ("mirror.test", "test")

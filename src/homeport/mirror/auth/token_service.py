@@ -70,10 +70,8 @@ class TokenService:
         if isinstance(found, Rejected):
             raise refusal(request, found, BASIC)
         query = request.query
-        values = getattr(query, "getall", None)
-        texts = (values("scope", []) if values else [query.get("scope", "")]) or []
         offline = query.get("offline_token", "").lower() == "true"
-        return self._issue(request, found, texts, query.get("service"), offline=offline)
+        return self._issue(request, found, request.scopes, query.get("service"), offline=offline)
 
     async def _post(self, request: Request) -> Reply:
         try:

@@ -177,6 +177,7 @@ def _understood(
         certificate=connection.certificate,
         id=_id(connection, headers),
         tags=tuple(fields.getall("tag", ())),
+        scopes=tuple(fields.getall("scope", ())),
     )
 
 

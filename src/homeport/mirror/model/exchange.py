@@ -18,10 +18,10 @@ class Request(Struct, kw_only=True):
     """One request. Mutable on purpose: `flow` fills in what it finds out, for the audit.
 
     `query` is decoded once and has the first value of each name; `tags` are all values of its `tag`
-    (end-7b). `address` is the client's after trusted proxies, `scheme`
-    and `host` those that the client used (`external_url`, trusted proxies). `body` yields the
-    request's content; `length` is its Content-Length, None for chunked. `certificate` is the
-    subject of a verified client certificate.
+    (end-7b), `scopes` all of its `scope` (docker asks for a token for a mount with two). `address`
+    is the client's after trusted proxies, `scheme` and `host` those that the client used
+    (`external_url`, trusted proxies). `body` yields the request's content; `length` is its Content-
+    Length, None for chunked. `certificate` is the subject of a verified client certificate.
     """
 
     listener: str
@@ -38,6 +38,7 @@ class Request(Struct, kw_only=True):
     certificate: Mapping[str, Any] | None = None
     id: str = ""
     tags: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
     target: Target | None = None
     principal: Principal = ANONYMOUS
     decision: Decision | None = None

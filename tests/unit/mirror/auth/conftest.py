@@ -120,14 +120,15 @@ class Bench:
         host: str = "mirror.corp:5000",
         listener: str = "main",
     ) -> Request:
-        found = CIMultiDict(headers)
+        found, fields = CIMultiDict(headers), MultiDict(query)
         if authorization is not None:
             found["Authorization"] = authorization
         return Request(
             listener=listener,
             method=method,
             endpoint=endpoint or Base(),
-            query=MultiDict(query),
+            query={name: fields[name] for name in fields},
+            scopes=tuple(fields.getall("scope", ())),
             headers=found,
             address=address,
             scheme="https",
