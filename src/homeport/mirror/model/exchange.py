@@ -20,8 +20,8 @@ class Request(Struct, kw_only=True):
     `query` is decoded once and has the first value of each name; `tags` are all values of its `tag`
     (end-7b), `scopes` all of its `scope` (docker asks for a token for a mount with two). `address`
     is the client's after trusted proxies, `scheme` and `host` those that the client used
-    (`external_url`, trusted proxies). `body` yields the request's content; `length` is its Content-
-    Length, None for chunked. `certificate` is the subject of a verified client certificate.
+    (`external_url`, trusted proxies). `body` yields the request's content; `length` is its
+    Content-Length, None for chunked. `certificate` is the subject of a verified client certificate.
     """
 
     listener: str

@@ -150,9 +150,8 @@ def test_docker_login_keeps_a_refresh_token_until_the_password_changes(
 ) -> None:
     async def scenario() -> None:
         authenticator = bench.authenticator(AuthConfig(htpasswd=bench.users(alice="one")))
-        request = bench.get_token(
-            sign_in("alice", "one"), client_id="docker", service="homeport", offline_token="true"
-        )
+        offline = {"offline_token": "true", "client_id": "docker", "service": "homeport"}
+        request = bench.get_token(sign_in("alice", "one"), **offline)
         refresh = body(await authenticator.token(request))["refresh_token"]
         # It is no access token.
         as_bearer = bench.request(f"Bearer {refresh}")
