@@ -248,16 +248,18 @@ def _plan_config(host: Host, config: Config) -> tuple[FileChange, ...]:
     way = (*config.registry, "config_path")
     why = "CRI reads hosts.toml below config_path"
     before = host.state(config.path)
-    if before is None or not before.content.strip():
-        text = set_key(f"version = {config.version}\n", config.path, way, CERTS)
-    else:
-        text = set_key(before.content, config.path, way, CERTS)
+    # Without a version, containerd reads the tables of version 1. Comments alone have none.
+    bare = before is None or not parse(before.content, config.path).values
+    text = before.content if before is not None and before.content.strip() else ""
+    if bare:
+        text = set_key(text, config.path, ("version",), config.version)
+    text = set_key(text, config.path, way, CERTS)
     after = file_state(host, text, before)
     if before is None:
         return (FileChange(config.path, None, after, Ownership.WHOLE, why),)
     had, value = get_key(parse(before.content, config.path).values, way)
     keys = [KeyChange(way, had, value, True, CERTS)]
-    if not before.content.strip():
+    if bare:
         keys.insert(0, KeyChange(("version",), False, None, True, config.version))
     return (FileChange(config.path, before, after, Ownership.KEYS, why, "toml", tuple(keys)),)
 

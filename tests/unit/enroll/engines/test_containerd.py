@@ -110,6 +110,16 @@ def test_config_path_is_set_where_its_version_has_it(
     assert [finding.severity for finding in KIND.confirm(machine.host, plan)] == ["error"]
 
 
+def test_a_file_of_comments_gets_a_version(tmp_path: Path) -> None:
+    """Of one without, containerd reads the tables of version 1: ours would count for nothing."""
+    machine = machine_of(tmp_path, config='# disabled_plugins = ["cri"]\n')
+    (change,) = [change for change in plan_of(machine).changes if change.path == CONFIG]
+    assert change.after is not None
+    assert change.after.content.startswith('# disabled_plugins = ["cri"]\n')
+    assert tomllib.loads(change.after.content)["version"] == 2
+    assert [key.path[0] for key in change.keys] == ["version", "plugins"]
+
+
 def test_it_is_not_restarted_with_what_it_would_not_start_with(tmp_path: Path) -> None:
     machine = machine_of(tmp_path, config="version = 2\n")
     plan = plan_of(machine)
@@ -238,6 +248,7 @@ LAYOUTS = [
     'version = 2\r\n[plugins."io.containerd.grpc.v1.cri".registry]\r\n  config_path = ""\r\n',
     'version = 2\nplugins."io.containerd.grpc.v1.cri" = { registry = { } }\n',
     "version = 2",
+    '# disabled_plugins = ["cri"]\n\n# [debug]\n',
     "",
     None,
 ]
