@@ -106,7 +106,7 @@ class _Work:
             return _result(plan, REFUSED, faults) if faults else self._restart(kind, plan)
         if not plan.engine.writable:
             known = tuple(found for found in plan.engine.findings if found.severity == "error")
-            return _result(plan, REFUSED, known or (_not_ours(plan),))
+            return _result(plan, REFUSED, known or (_not_ours(self._host, plan),))
         try:
             for change in plan.changes:
                 valid(change)
@@ -231,11 +231,14 @@ def _waits(plan: EnginePlan, effect: Effect) -> Finding:
     )
 
 
-def _not_ours(plan: EnginePlan) -> Finding:
+def _not_ours(host: Host, plan: EnginePlan) -> Finding:
+    hint = "run it with sudo for the system's engines"
+    if host.uid == 0:
+        hint = "its file system is mounted read-only, or its folder does not let even root write"
     return Finding(
         code="not-writable",
         message=f"this user may not write {plan.changes[0].path}",
-        hint="run it with sudo for the system's engines",
+        hint=hint,
         severity="error",
     )
 

@@ -99,10 +99,13 @@ class Journal:
                     f"another homeport enroll is at work here (process {holder or 'unknown'})",
                     hint="wait for its end, and try again",
                 ) from None
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            # Who it is, is only told to others: a full disk is noticed by the journal.
+            with contextlib.suppress(OSError):
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
             yield
-            os.ftruncate(descriptor, 0)
+            with contextlib.suppress(OSError):
+                os.ftruncate(descriptor, 0)
         finally:
             os.close(descriptor)
 

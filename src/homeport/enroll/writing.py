@@ -1,7 +1,8 @@
 """Write a file so that its reader sees either the old one or the new one, never half of it.
 
 A symbolic link stays, and what it points at is written. A file that is a mount point cannot be
-replaced (EBUSY): its bytes are exchanged in place. Mode, owner and SELinux label are kept.
+replaced (EBUSY): its bytes are exchanged in place. Mode, owner, SELinux label, access list
+and a user's attributes are kept.
 """
 
 import errno
@@ -9,7 +10,6 @@ import os
 import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import Optional
 
 from homeport.enroll.errors import MachineError
 from homeport.enroll.host import Host
@@ -17,6 +17,7 @@ from homeport.enroll.model import FileState
 from homeport.enroll.places import follow, opened
 
 LABEL = "security.selinux"
+ACL = "system.posix_acl_access"
 TEMPORARY = ".homeport-new"
 """How the names of our temporary files end. Engines read every `*.conf` or `*.crt` of some folders:
 what a killed run leaves there must not look like one."""
@@ -130,7 +131,7 @@ def _replace(folder: int, name: str, state: FileState) -> None:
     # Named by the file, so that the leftover of a killed run is overwritten by the next.
     temporary = f".{name}{TEMPORARY}"
     try:
-        _write_new(folder, temporary, content, state, _label_of(folder, name))
+        _write_new(folder, temporary, content, state, _attributes_of(folder, name))
         try:
             os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
         except OSError as error:
@@ -148,7 +149,7 @@ def _unlink(folder: int, name: str) -> None:
 
 
 def _write_new(
-    folder: int, temporary: str, content: bytes, state: FileState, label: Optional[bytes]
+    folder: int, temporary: str, content: bytes, state: FileState, kept: "dict[str, bytes]"
 ) -> None:
     _unlink(folder, temporary)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -157,8 +158,10 @@ def _write_new(
         file.write(content)
         file.flush()
         _dress(descriptor, state)
-        if label is not None and _label(descriptor) != label:
-            os.setxattr(descriptor, LABEL, label)
+        new = _attributes(descriptor)
+        for attribute, value in kept.items():
+            if new.get(attribute) != value:
+                os.setxattr(descriptor, attribute, value)
         os.fsync(descriptor)
 
 
@@ -197,27 +200,31 @@ def _dress(descriptor: int, state: FileState) -> None:
         os.fchmod(descriptor, state.mode)
 
 
-def _label_of(folder: int, name: str) -> Optional[bytes]:
-    """The file's SELinux label, where there is one to keep; a new file gets its folder's."""
+def _attributes_of(folder: int, name: str) -> "dict[str, bytes]":
+    """What the file has and the new one shall have; a new file gets its folder's."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         descriptor = os.open(name, flags, dir_fd=folder)
     except OSError:
-        return None
+        return {}
     try:
-        return _label(descriptor)
+        return _attributes(descriptor)
     finally:
         os.close(descriptor)
 
 
-def _label(descriptor: int) -> Optional[bytes]:
-    getxattr = getattr(os, "getxattr", None)
-    if getxattr is None:
-        return None
+def _attributes(descriptor: int) -> "dict[str, bytes]":
+    """Those that are a file's own; not what the kernel keeps of its content (security.ima)."""
+    if not hasattr(os, "listxattr"):
+        return {}
     try:
-        return bytes(getxattr(descriptor, LABEL))
+        return {
+            name: os.getxattr(descriptor, name)
+            for name in os.listxattr(descriptor)
+            if name in (LABEL, ACL) or name.startswith("user.")
+        }
     except OSError:
-        return None
+        return {}
 
 
 def _explain(path: str, error: OSError) -> MachineError:
@@ -230,6 +237,7 @@ def _explain(path: str, error: OSError) -> MachineError:
         errno.ELOOP: "a link has come to stand there meanwhile; see who has made it",
         errno.ENOTDIR: "what should be a folder there is none",
         errno.EISDIR: "there is a folder in the place of the file; move it away",
-        errno.EPERM: "run it as the user who owns the file (sudo for the system's engines)",
+        errno.EPERM: "run it as the user who owns the file (sudo for the system's engines); "
+        "nor may root change one that is immutable (lsattr shows an i, chattr -i takes it away)",
     }
     return MachineError(f"cannot write {path}: {reason}", hint=hints.get(error.errno or 0, ""))

@@ -113,6 +113,19 @@ def test_a_state_folder_that_others_may_write_is_not_believed(
         pass
 
 
+def test_a_full_disk_is_told_in_words_and_not_by_the_lock(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    monkeypatch.setattr(os, "fsync", full)
+    journal = Journal(machine.host)
+    with journal.locked(), pytest.raises(MachineError, match="No space left"):
+        journal.begin(step("apply"))
+
+
 def test_nobody_else_reads_the_state(machine: Machine) -> None:
     machine.at(FOLDER).mkdir(parents=True, mode=0o755)
     old = os.umask(0)

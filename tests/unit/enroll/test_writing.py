@@ -2,13 +2,14 @@
 
 import errno
 import os
+import struct
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from homeport.enroll import writing
 from homeport.enroll.errors import EnrollError
 from homeport.enroll.model import FileState
 from homeport.enroll.writing import make_folders, remove_file, remove_folder, write_file
@@ -120,17 +121,35 @@ def test_folders_are_named_when_made_and_removed_when_empty(machine: Machine) ->
     assert not machine.at("/etc/x").exists()
 
 
-def test_the_label_is_kept(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An attribute of the user stands for SELinux's, which needs a kernel with it."""
-    monkeypatch.setattr(writing, "LABEL", "user.homeport")
+# For user 1234 to read, beside the owner, the group and others (acl(5), version 2).
+ACL = struct.pack(
+    "<I" + "HHI" * 5,
+    *(2, 1, 6, 2**32 - 1, 2, 4, 1234, 4, 0, 2**32 - 1, 0x10, 4, 2**32 - 1, 0x20, 0, 2**32 - 1),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("security.selinux", b"system_u:object_r:container_config_t:s0\0"),
+        ("system.posix_acl_access", ACL),
+        ("user.note", b"mine"),
+    ],
+)
+def test_label_access_list_and_attributes_are_kept(
+    machine: Machine, name: str, value: bytes
+) -> None:
     place = machine.write(FILE, "old")
     try:
-        os.setxattr(place, "user.homeport", b"system_u:object_r:container_config_t:s0")
+        os.setxattr(place, name, value)
     except OSError:
-        pytest.skip("this file system has no attributes")
-    write_file(machine.host, FILE, state("new"))
-    assert os.getxattr(place, "user.homeport") == b"system_u:object_r:container_config_t:s0"
+        pytest.skip(f"this file system has no {name}")
+    found = machine.host.state(FILE)
+    assert found is not None
+    write_file(machine.host, FILE, replace(found, content="new"))
+    assert os.getxattr(place, name) == value
     assert place.read_text() == "new"
+    assert machine.host.state(FILE) == replace(found, content="new")
 
 
 @pytest.mark.skipif(not ROOT, reason="only root makes folders for others")
