@@ -280,11 +280,42 @@ def test_a_fleet_is_enrolled_and_undone(fleet: Fleet, tmp_path: Path) -> None:
     assert not list(fleet.control.home.glob(".ansible/tmp/*"))
 
 
-def test_an_interrupted_run_leaves_no_program_behind(fleet: Fleet) -> None:
+CUT = """#!/bin/sh
+case "$*" in
+*enroll.pyz*undo*)
+    pid=$$
+    while [ "$(cat /proc/$pid/comm)" != sshd ]; do pid=$(cut -d ' ' -f 4 /proc/$pid/stat); done
+    kill -9 "$pid"
+    sleep 1 ;;
+esac
+exec /usr/bin/python3 "$@"
+"""
+
+
+def test_a_connection_that_breaks_at_work_stops_the_waves_and_leaves_nothing(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    left = fleet.leftovers()
+    cut = tmp_path / "cut"
+    cut.write_text(CUT)
+    cut.chmod(0o755)
+    text = fleet.inventory.read_text()
+    fleet.inventory.write_text(text.replace("one ", f"one ansible_python_interpreter={cut} ", 1))
+    try:
+        report = fleet.run("undo", "--limit", "engines", "--wave", "1", expect=1)
+    finally:
+        fleet.inventory.write_text(text)
+    assert states(report) == {"one": "unreachable", "three": "not begun", "two": "not begun"}
+    assert [host["left"] for host in report["hosts"]] == ["", "", ""]
+    assert fleet.leftovers() == left
+
+
+@pytest.mark.parametrize("presses", [1, 2])
+def test_an_interrupted_run_leaves_no_program_behind(fleet: Fleet, presses: int) -> None:
     left = fleet.leftovers()
     began = time.monotonic()
     process = subprocess.Popen(
-        fleet.control.enter(fleet.command("verify", "--limit", "engines")),
+        fleet.control.enter(fleet.command("undo", "--limit", "engines", "--wave", "1")),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -295,9 +326,9 @@ def test_an_interrupted_run_leaves_no_program_behind(fleet: Fleet) -> None:
         while fleet.leftovers() == left and process.poll() is None:
             assert time.monotonic() - began < 30
             time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.3)
-        process.send_signal(signal.SIGINT)
+        for _ in range(presses):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.3)
         said, _ = process.communicate(timeout=60)
     finally:
         with suppress(ProcessLookupError):
@@ -306,3 +337,9 @@ def test_an_interrupted_run_leaves_no_program_behind(fleet: Fleet) -> None:
     assert process.returncode == 130, said
     assert "brought to their end" in said
     assert fleet.leftovers() == left, said
+    if presses == 1:
+        assert "one: not enrolled" in said
+    else:
+        assert "interrupted" in said
+    assert "1 not begun" not in said
+    assert "2 not begun" in said

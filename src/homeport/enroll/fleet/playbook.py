@@ -55,6 +55,8 @@ def playbook(asked: Asked, *, stop: str) -> "list[Task]":
         "hosts": "all",
         "gather_facts": False,
         "become": asked.become,
+        # A connection that breaks at work may be there again to remove the program.
+        "ignore_unreachable": True,
         "vars": {"homeport_stop": stop},
         "tasks": [*_looking(), _working(asked)],
     }
@@ -121,7 +123,6 @@ def _looking() -> "list[Task]":
             "ansible.builtin.raw": _SEARCH,
             "args": {"executable": "/bin/sh"},
             "register": "homeport_look",
-            "ignore_unreachable": True,
             "changed_when": False,
             "failed_when": False,
             "timeout": CONNECTING,
@@ -136,6 +137,11 @@ def _looking() -> "list[Task]":
             "ansible.builtin.meta": "end_host",
             "when": f"'{PYTHON}{NONE}' in homeport_look.stdout | default('')",
         },
+        {
+            "name": "homeport: still go on?",
+            "ansible.builtin.meta": "end_host",
+            "when": "homeport_stop is exists",
+        },
     ]
 
 
@@ -143,10 +149,8 @@ def _working(asked: Asked) -> Task:
     python = "{{ homeport_look.stdout | regex_findall(" + _PATH + ") | first }}"
     return {
         "name": "homeport: at work",
-        "when": [
-            f"(homeport_look.stdout | default('')) is search({_PATH})",
-            "homeport_stop is not exists",
-        ],
+        # Asked again for every task below, so that nothing that may change belongs here.
+        "when": f"(homeport_look.stdout | default('')) is search({_PATH})",
         "block": [
             {
                 "name": "homeport: which Python",
@@ -190,7 +194,6 @@ def _working(asked: Asked) -> Task:
                 "name": REMOVE,
                 "ansible.builtin.file": {"path": _FOLDER, "state": "absent"},
                 "when": "homeport_folder.path is defined",
-                "ignore_unreachable": True,
                 "failed_when": False,
                 "timeout": CONNECTING,
             }

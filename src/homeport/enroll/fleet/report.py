@@ -102,7 +102,7 @@ def host_report(command: str, host: str, events: Sequence[Event]) -> HostReport:
             found = None
         if found is not None:
             return found
-    if any(event.get("event") == "start" for event in events):
+    if any(event.get("task") == playbook.FOLDER for event in events):
         return _whole(host, FAILED, "interrupted", left)
     return _whole(host, NOT_BEGUN, "a host before it failed, or the run was interrupted", left)
 

@@ -81,15 +81,15 @@ class _Run:
         self._prepare()
         before = {number: signal.signal(number, self._stop) for number in _SIGNALS}
         try:
-            code = self._play()
-            if self._stops > 1 or code:
+            try:
+                code = self._play()
+            finally:
                 self._clean()
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-        report = make_report(
-            self._asked.command, self._events, interrupted=self._stops > 0 or code < 0
-        )
+        cut = self._stops > 0 or code < 0
+        report = make_report(self._asked.command, self._events, interrupted=cut)
         if not report.hosts:
             raise EnrollError(self._said(code), hint="ansible-inventory --graph shows what it sees")
         return report
@@ -221,7 +221,10 @@ class _Run:
                 self._told(host_report(self._asked.command, host, seen))
 
     def _clean(self) -> None:
-        """Remove what is left on hosts, as far as they can be reached."""
+        """Remove what is left on hosts, as far as they can be reached.
+
+        Who presses a third time does not wait for it.
+        """
         left = {host: left_folder(events) for host, events in self._left().items()}
         left = {host: path for host, path in left.items() if _is_ours(path)}
         if not left:
@@ -230,7 +233,7 @@ class _Run:
         process = self._start("clean.json")
         end = time.monotonic() + CLEANING
         try:
-            while process.poll() is None and time.monotonic() < end:
+            while process.poll() is None and time.monotonic() < end and self._stops < 3:
                 time.sleep(TICK)
         finally:
             _end(process)
@@ -252,7 +255,7 @@ class _Run:
         return f"ansible cannot begin (status {code}): {text[-SAID:]}"
 
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def _has_password() -> bool:

@@ -138,6 +138,14 @@ def test_what_is_left_on_a_host_is_known() -> None:
     assert host.left == ""
 
 
+@pytest.mark.parametrize(
+    ("task", "state"), [(playbook.LOOK, "not begun"), (playbook.FOLDER, "failed")]
+)
+def test_a_host_is_begun_with_its_folder(task: str, state: str) -> None:
+    events = [looked("a"), {"event": "start", "host": "a", "task": task}]
+    assert states(make_report("apply", events)) == {"a": state}
+
+
 def test_a_task_that_failed_is_named() -> None:
     failed = {"event": "failed", "host": "a", "task": playbook.RUN, "msg": "took too long"}
     (host,) = make_report("apply", [looked("a"), failed]).hosts
