@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 _COMMENT = re.compile(r"\s*#\s?@\s?(\w+)\s*(.*)")
-_JOB = re.compile(r"([\"']?)([^\s#].*?)\1\s*:")
+_END_OF_KEY = re.compile(r":(?:\s|$)")
 _WITHOUT_EFFECT = {"interactive": "Interactive", "injectsshagent": "InjectSSHAgent"}
 
 
@@ -35,10 +35,9 @@ def read_comments(texts: Iterable[str]) -> Comments:
             if comment is not None:
                 waiting.setdefault(comment[1].lower(), comment[2].rstrip())
                 continue
-            job = _JOB.match(line) if waiting else None
-            if job is None:
+            name = _job_of(line) if waiting else None
+            if name is None:
                 continue
-            name = job[2]
             if "description" in waiting:
                 descriptions[name] = waiting["description"]
             if "noartifactstosource" in waiting:
@@ -46,3 +45,14 @@ def read_comments(texts: Iterable[str]) -> Comments:
             ignored += [(_WITHOUT_EFFECT[w], name) for w in waiting if w in _WITHOUT_EFFECT]
             waiting = {}
     return Comments(descriptions=descriptions, kept=frozenset(kept), ignored=tuple(ignored))
+
+
+def _job_of(line: str) -> str | None:
+    """The key that a line of the top level begins with."""
+    if not line or line[0].isspace():
+        return None
+    if line[0] in ("'", '"'):
+        end = line.find(line[0], 1)
+        return line[1:end] if end > 0 and _END_OF_KEY.match(line[end + 1 :].lstrip()) else None
+    end_of_key = _END_OF_KEY.search(line)
+    return line[: end_of_key.start()].rstrip() if end_of_key and line[0] != "#" else None

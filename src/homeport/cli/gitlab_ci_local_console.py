@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from homeport.lib.units import format_seconds
 from homeport.pipeline.model.event import (
+    ChildFinished,
     Event,
     JobFinished,
     JobNote,
@@ -83,6 +84,9 @@ class Console:
                 text = self._start(event)
             case JobRetried() | JobNote():
                 text = self._own(event)
+            case ChildFinished() if event.failed and not event.awaited:
+                words = "its pipeline failed, which this job does not wait for"
+                text = self._line(event.job, self._paint(words, "31"))
             case JobFinished():
                 text = self._end(event)
             case RunFinished():

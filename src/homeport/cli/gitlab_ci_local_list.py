@@ -53,7 +53,7 @@ def in_written_order(evaluation: "Evaluation") -> list[PipelineJob]:
 
 def validate_dependencies(translation: "Translation") -> int:
     """Say whether all that is needed, or depended on, is in the pipeline."""
-    from homeport.cli.output import has_errors, printable
+    from homeport.cli.output import has_errors
     from homeport.cli.source import finish
 
     evaluation = translation.evaluate()
@@ -73,7 +73,10 @@ def validate_dependencies(translation: "Translation") -> int:
         raise UsageError(problems)
     status = finish(evaluation, _QUIETLY)
     if not status:
-        print(printable("✓ All job dependencies are valid"))
+        # As the real tool does, where the mark can be printed.
+        data = "✓ All job dependencies are valid\n".encode(sys.stdout.encoding, "replace")
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
     return status
 
 

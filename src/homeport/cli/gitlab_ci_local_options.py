@@ -235,7 +235,7 @@ def _entries(
         if name not in OPTIONS:
             options.unknown.append((shown, key))
         elif value != "null":
-            yield name, value.split(" ") if OPTIONS[name][0] == LIST else [value]
+            yield name, value.split() if OPTIONS[name][0] == LIST else [value]
 
 
 def read_text(path: str, *, inside: bool) -> str | None:

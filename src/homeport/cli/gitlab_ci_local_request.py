@@ -77,10 +77,12 @@ class Translation:
         self.env = env
         self.cwd = _folder(options.text("cwd"))
         self.home = options.text("home") or env.get("HOME")
-        self._is_home_given = options.has("home")
+        early = [name for name in ("cwd", "home") if not options.has(name)]
         add_files(options, self.cwd, self.home)
-        if options.has("home") and not self._is_home_given:
-            self.home = options.text("home")
+        for name in early:
+            if options.has(name):
+                hint = f"set it by --{name} or GCL_{_upper(name)}: it says where the files are"
+                raise UsageError([_refusal(f"{options.origin[name]} cannot be set there", hint)])
         self.root = find_repository(self.cwd)
 
     def evaluate(self, *, for_run: bool = False) -> Evaluation:

@@ -203,7 +203,9 @@ def _refuse_partial() -> None:
 def _status(finished: RunFinished, stop: "Stop") -> ExitCode:
     if stop.reason is not None and finished.status is Status.CANCELED:
         return ExitCode.INTERRUPTED
-    fine = finished.status in (Status.SUCCESS, Status.SKIPPED, Status.MANUAL)
+    # The last two wait for a manual job, of this pipeline or of a child.
+    good = (Status.SUCCESS, Status.SKIPPED, Status.MANUAL, Status.RUNNING)
+    fine = finished.status in good
     return ExitCode.OK if fine and not finished.failed else ExitCode.FAILED
 
 

@@ -11,7 +11,7 @@ from homeport.cli.gitlab_ci_local_artifacts import copy_to_source
 from homeport.cli.gitlab_ci_local_comments import read_comments
 from homeport.cli.gitlab_ci_local_console import ECHO_END, ECHO_START
 from homeport.cli.gitlab_ci_local_options import OPTIONS, collect, in_argparse_order
-from homeport.cli.gitlab_ci_local_request import _REFUSED, _WITHOUT_EFFECT
+from homeport.cli.gitlab_ci_local_request import _REFUSED, _WITHOUT_EFFECT, Translation
 from homeport.cli.main import main
 from homeport.errors import UsageError
 from homeport.pipeline.execute.script import script_text
@@ -134,6 +134,12 @@ def test_the_repository_cannot_open_the_machine(line: str, root: Path, capsys: C
     assert gcl() == 2
     assert f".gitlab-ci-local-env may not set {name}" in capsys.readouterr().err
     assert gcl("--list") == 0
+
+
+def test_a_file_does_not_say_where_the_files_are(root: Path, capsys: Capture) -> None:
+    write(root / ".gitlab-ci-local-env", "CWD=sub\n")
+    assert gcl("--list") == 2
+    assert "GCL_CWD" in capsys.readouterr().err
 
 
 def test_the_user_may_open_the_machine(root: Path, tmp_path: Path, capsys: Capture) -> None:
@@ -271,9 +277,11 @@ def test_comments_above_a_job() -> None:
         "# @Description Builds\n# more\nbuild:\n  script: x\n"
         '# @InjectSSHAgent\n# @ NoArtifactsToSource\n"quoted: job":\n  script: x\n'
         "plain:\n"
+        "# @Description Tests: all\n\ntest:unit:\n  script: x\n"
+        "# @Description Hostile\na" + " " * 100_000 + "\n"
     )
     comments = read_comments([text])
-    assert comments.descriptions == {"build": "Builds"}
+    assert comments.descriptions == {"build": "Builds", "test:unit": "Tests: all"}
     assert comments.kept == {"quoted: job"}
     assert comments.ignored == (("InjectSSHAgent", "quoted: job"),)
 
@@ -309,3 +317,78 @@ def test_version_and_help(capsys: Capture) -> None:
         gcl("--help")
     assert stop.value.code == 0
     assert "--list-csv-all" in capsys.readouterr().out
+
+
+def test_containers_get_what_the_user_says(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GCL_PRIVILEGED", "true")
+    monkeypatch.setenv("GCL_VOLUME", "/a:/b;/c:/d:ro")
+    given = {"wait_for_services_timeout": "7", "pull_policy": "always", "concurrency": "3"}
+    translation = Translation(collect(given, os.environ), os.environ)
+    settings = translation.request(for_run=True).settings
+    assert settings.container.privileged
+    assert settings.container.volumes == ("/a:/b", "/c:/d:ro")
+    assert settings.container.services_timeout == 7
+    assert [policy.value for policy in settings.pull_policy] == ["always"]
+    assert settings.concurrency == 3
+    assert settings.default_image is None
+    # A list asks for nothing that only a run has.
+    assert not translation.request().settings.container.privileged
+    assert translation.root == root
+
+
+@pytest.mark.usefixtures("root")
+@pytest.mark.parametrize(
+    ("given", "executor", "image"),
+    [
+        ({}, "auto", None),
+        ({"default_image": "a"}, "auto", None),
+        ({"shell_executor_no_image": "false"}, "auto", "docker.io/ruby:3.1"),
+        ({"shell_executor_no_image": "false", "default_image": "a"}, "auto", "a"),
+        ({"force_shell_executor": "true", "shell_executor_no_image": "false"}, "shell", None),
+    ],
+)
+def test_where_jobs_run(given: dict[str, str], executor: str, image: str | None) -> None:
+    settings = Translation(collect(given, {}), os.environ).request(for_run=True).settings
+    assert (settings.executor.value, settings.default_image) == (executor, image)
+
+
+@pytest.mark.usefixtures("root")
+def test_podman_is_its_socket(tmp_path: Path) -> None:
+    env = {"XDG_RUNTIME_DIR": str(tmp_path), "HOME": str(tmp_path)}
+    options = collect({"container_executable": "podman"}, {})
+    assert Translation(options, env).request(for_run=True).settings.engine == (
+        "unix:///run/podman/podman.sock"
+    )
+    write(tmp_path / "podman/podman.sock", "")
+    own = f"unix://{tmp_path}/podman/podman.sock"
+    assert Translation(options, env).request(for_run=True).settings.engine == own
+    other = Translation(collect({"container_executable": "nerdctl"}, {}), env)
+    with pytest.raises(UsageError, match="nerdctl"):
+        other.request(for_run=True)
+
+
+def test_a_child_that_fails_is_loud(root: Path, capsys: Capture) -> None:
+    write(root / "child.yml", "inner: {script: exit 1}\n")
+    write(root / ".gitlab-ci.yml", "outer: {trigger: {include: child.yml}}\n")
+    assert gcl() == 0
+    out = capsys.readouterr().out
+    assert "its pipeline failed, which this job does not wait for" in out
+    assert " FAIL  outer:inner" in out
+
+
+def test_a_pipeline_that_is_blocked_is_no_failure(root: Path, capsys: Capture) -> None:
+    write(
+        root / ".gitlab-ci.yml",
+        "a: {stage: build, when: manual, allow_failure: false, script: echo a}\n"
+        "b: {script: echo b}\n",
+    )
+    assert gcl() == 0
+    assert "> b" not in capsys.readouterr().out
+    assert gcl("--manual", "a") == 0
+    assert "b > b\n" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("root")
+@pytest.mark.parametrize("args", [["nothing"], ["--stage", "none"], ["job", "--stage", "test"]])
+def test_what_is_not_there_cannot_run(args: list[str]) -> None:
+    assert main(["gitlab-ci-local", *args]) == 2
