@@ -47,6 +47,7 @@ COMMANDS = (
     "clean",
     "mirror",
     "enroll",
+    "doctor",
     "completion",
 )
 

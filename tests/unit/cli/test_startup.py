@@ -15,6 +15,7 @@ ALLOWED = {
     "homeport.cli.clean",
     "homeport.cli.completion",
     "homeport.cli.diff",
+    "homeport.cli.doctor",
     "homeport.cli.enroll",
     "homeport.cli.enroll_apply",
     "homeport.cli.enroll_detect",

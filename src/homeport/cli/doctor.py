@@ -1,0 +1,130 @@
+"""`homeport doctor`: the known failures, each looked for; what is wrong, where, and what to do."""
+
+import argparse
+
+from homeport.cli.enroll import Mapped, add_engine_option, problem_of, request_of, this_host
+from homeport.cli.options import Commands, add_file_option, add_json_option, add_parser
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from homeport.enroll.doctor.model import PipelineImage, Report
+    from homeport.enroll.host import Host
+    from homeport.enroll.model import Request
+    from homeport.errors import Problem
+
+EXAMPLES = """\
+  homeport doctor                                 engines, the mirror, this pipeline's images
+  homeport doctor --mirror https://mirror:5443    with this mirror
+  homeport doctor --json | jq '.findings[].code'
+"""
+
+
+def add_command(commands: Commands) -> None:
+    from homeport.cli.options import add_source_options
+
+    parser = add_parser(
+        commands,
+        "doctor",
+        main,
+        summary="Find out why images do not come through the mirror, and say what to do.",
+        examples=EXAMPLES,
+    )
+    parser.add_argument(
+        "--mirror", metavar="URL", help="the mirror (default: that of the last enrolment)"
+    )
+    parser.add_argument(
+        "--docker-mirror", metavar="URL", help="its door for Docker, if that is another"
+    )
+    add_file_option(parser, "--ca", metavar="FILE", text="the CA of its certificate, PEM")
+    add_engine_option(parser)
+    parser.add_argument(
+        "--no-pipeline", action="store_true", help="leave the pipeline of this folder out"
+    )
+    add_json_option(parser, "what was found")
+    add_source_options(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Status 1: something is wrong; 3: there was nothing to look at."""
+    from homeport.cli.output import print_json, print_problems
+    from homeport.enroll.doctor.checks import examine
+    from homeport.enroll.plain import to_plain
+
+    host = this_host()
+    images, problems = ((), ()) if args.no_pipeline else _images(args)
+    with Mapped():
+        report = examine(host, _request(args, host), images, engines=args.engine)
+    if args.json:
+        print_json(
+            {
+                "ok": not report.wrong,
+                "mirror": report.mirror,
+                "engines": [engine.id for engine in report.engines],
+                "images": to_plain(images),
+                "findings": [
+                    {"subject": one.subject, **to_plain(one.finding)} for one in report.diagnoses
+                ],
+            }
+        )
+    else:
+        print_problems((*problems, *_problems(report)))
+        _summarise(report, len(images))
+    if not report.looked and not images:
+        return 3
+    return 1 if report.wrong else 0
+
+
+def _request(args: argparse.Namespace, host: "Host") -> "Request | None":
+    """The mirror that is named, else the last enrolment's; None where there is neither."""
+    from homeport.enroll.doctor.checks import complete
+    from homeport.enroll.enrolment import remembered
+
+    if args.mirror is None and remembered(host) is None:
+        return None
+    args.mode = args.mirror_kind = args.registries = args.canary = None
+    args.path = []
+    return complete(host, request_of(args, host))
+
+
+def _images(args: argparse.Namespace) -> "tuple[tuple[PipelineImage, ...], tuple[Problem, ...]]":
+    """The images of the pipeline here; what keeps it from being read is no fault of an engine."""
+    from homeport.cli.doctor_images import images_of
+    from homeport.cli.source import evaluate_for
+    from homeport.errors import HomeportError, Problem, Severity
+
+    try:
+        return images_of(evaluate_for(args)), ()
+    except HomeportError as error:
+        known = ("no-repository", "no-file", "file-missing")
+        if not args.file and error.problems and error.problems[0].code in known:
+            return (), ()
+        words = "the pipeline here is not looked at"
+        problem = error.problems[0] if error.problems else Problem(message=str(error))
+        return (), (
+            Problem(
+                code="pipeline",
+                severity=Severity.NOTE,
+                message=f"{words}: {problem.message}",
+                span=problem.span,
+                hint="homeport lint",
+            ),
+        )
+
+
+def _problems(report: "Report") -> "list[Problem]":
+    import msgspec
+
+    return [
+        msgspec.structs.replace(found, message=f"{one.subject}: {found.message}")
+        for one in report.diagnoses
+        for found in (problem_of(one.finding),)
+    ]
+
+
+def _summarise(report: "Report", images: int) -> None:
+    engines = f"{len(report.engines)} engine{'' if len(report.engines) == 1 else 's'}"
+    mirror = f"the mirror {report.mirror}" if report.mirror else "no mirror is known"
+    pictures = f", {images} image{'' if images == 1 else 's'} of the pipeline" if images else ""
+    count = sum(one.wrong for one in report.diagnoses)
+    found = "nothing is wrong" if not count else f"{count} wrong"
+    print(f"{engines}, {mirror}{pictures}: {found}")
