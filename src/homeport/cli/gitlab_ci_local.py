@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from homeport.cli.gitlab_ci_local_options import LIST, OPTIONS, SWITCH, in_argparse_order
-from homeport.cli.options import Commands, add_job_argument, add_parser
+from homeport.cli.options import Commands, add_file_option, add_job_argument, add_parser
 
 NAME = "gitlab-ci-local"
 
@@ -38,9 +38,21 @@ def add_command(commands: Commands) -> None:
         args: Sequence[str] | None = None, namespace=None
     ):
         # argparse wants all jobs in one place, and knows no `--switch=false`.
-        return parse(in_argparse_order(args or ()), namespace)
+        found, unknown = parse(in_argparse_order(args or ()), namespace)
+        if unknown:
+            parser.error(_unknown(unknown[0]))
+        return found, unknown
 
     parser.parse_known_args = parse_known_args  # type: ignore[assignment, method-assign]
+
+
+def _unknown(word: str) -> str:
+    from difflib import get_close_matches
+
+    name = word.partition("=")[0]
+    near = get_close_matches(name.removeprefix("--"), OPTIONS, n=2)
+    hint = f"; did you mean --{' or --'.join(near)}?" if near else ""
+    return f"{name} is no option of gitlab-ci-local{hint}"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +71,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             )
         elif kind == LIST:
             parser.add_argument(f"--{name}", action="append", metavar="VALUE", help=text)
+        elif name in ("cwd", "home"):
+            add_file_option(parser, f"--{name}", metavar="DIR", text=text)
+        elif name == "file" or name.endswith("-file"):
+            add_file_option(parser, f"--{name}", metavar="FILE", text=text)
         else:
             parser.add_argument(f"--{name}", metavar="VALUE", help=text)
     parser.add_argument("--version", action="store_true", help="print the version and exit")

@@ -169,8 +169,9 @@ def test_a_file_of_the_repository_that_is_a_link_is_not_read(root: Path, tmp_pat
 
 def test_unknown_names_are_wrong_or_said(root: Path, capsys: Capture) -> None:
     with pytest.raises(SystemExit) as stop:
-        gcl("--nonsense")
+        gcl("--lst=x")
     assert stop.value.code == 2
+    assert "--lst is no option of gitlab-ci-local; did you mean --list" in capsys.readouterr().err
     write(root / ".gitlab-ci-local-env", "NONSENSE=1\n")
     assert gcl() == 0
     assert ".gitlab-ci-local-env: NONSENSE is no option" in capsys.readouterr().err
