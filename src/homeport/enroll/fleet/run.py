@@ -118,10 +118,10 @@ class _Run:
         asked = self._asked
         command = [sys.executable, "-m", "ansible", "playbook", str(self._folder / play)]
         for inventory in asked.inventories:
-            command += ["--inventory", inventory]
+            command.append(f"--inventory={inventory}")
         command += ["--forks", str(asked.forks), "--extra-vars", json.dumps(self._variables())]
         if asked.limit is not None:
-            command += ["--limit", asked.limit]
+            command.append(f"--limit={asked.limit}")
         if asked.become_password is not None:
             command += ["--become-password-file", str(self._folder / "become")]
         return command

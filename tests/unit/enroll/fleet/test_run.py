@@ -148,3 +148,51 @@ def test_a_host_that_takes_too_long_is_given_up(
     assert playbook.RUN in host.rows[0].what
     assert host.left == ""
     assert not list(tmp_path.rglob("*.homeport"))
+
+
+SUDO = """#!/bin/sh
+while [ $# -gt 0 ]; do
+    case "$1" in
+    -p) printf '%s' "$2" >&2; read -r word; [ "$word" = 'pass {{word}}' ] || exit 1; shift 2 ;;
+    -u) shift 2; break ;;
+    *) shift ;;
+    esac
+done
+echo "$@" >>{log}
+exec "$@"
+"""
+
+
+def test_the_password_of_become_is_no_argument(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sudo of our own wants it; what looks like a template in it is none."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv("ANSIBLE_BECOME_ALLOW_SAME_USER", "True")
+    log = tmp_path / "log"
+    sudo = tmp_path / "sudo"
+    sudo.write_text(SUDO.replace("{log}", str(log)))
+    sudo.chmod(0o700)
+    inventory = tmp_path / "hosts.ini"
+    inventory.write_text(f"here ansible_become_exe={sudo} {LOCAL}{sys.executable}\n")
+    asked = Asked(
+        "status",
+        (str(inventory),),
+        become=True,
+        become_password="pass {{word}}",  # noqa: S106
+    )
+    seen: list[list[str]] = []
+    popen = subprocess.Popen
+
+    def spy(command: list[str], **more: Any) -> Any:
+        seen.append(command)
+        return popen(command, **more)
+
+    monkeypatch.setattr(run.subprocess, "Popen", spy)
+    (host,) = run_fleet(asked).hosts
+    assert host.answer is not None, host
+    assert "error" not in host.answer
+    assert log.read_text().count("BECOME-SUCCESS") >= 5
+    assert "pass {{word}}" not in log.read_text()
+    assert not any("pass {{word}}" in word for command in seen for word in command)
+    assert not list(tmp_path.glob("homeport-fleet-*"))
