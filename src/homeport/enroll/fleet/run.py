@@ -117,8 +117,7 @@ class _Run:
     def _command(self, play: str) -> "list[str]":
         asked = self._asked
         command = [sys.executable, "-m", "ansible", "playbook", str(self._folder / play)]
-        for inventory in asked.inventories:
-            command.append(f"--inventory={inventory}")
+        command += [f"--inventory={inventory}" for inventory in asked.inventories]
         command += ["--forks", str(asked.forks), "--extra-vars", json.dumps(self._variables())]
         if asked.limit is not None:
             command.append(f"--limit={asked.limit}")
