@@ -64,7 +64,8 @@ configs: {}
     "colima": (
         COLIMA,
         "yaml",
-        "# cores\ncpu: 2\n\nruntime: docker\n# EXAMPLE\n# docker:\n#   x: y\ndocker: {}\nvm: qemu\n",
+        "# cores\ncpu: 2\n\nruntime: docker\n# EXAMPLE\n# docker:\n#   x: y\n"
+        "docker: {}\nvm: qemu\n",
     ),
     "orbstack": (ORBSTACK, "json", '{\n\t"debug": true\n}\n'),
 }
