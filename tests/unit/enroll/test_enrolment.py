@@ -102,14 +102,18 @@ def test_registries_of_an_earlier_enrolment_are_told(machine: Machine) -> None:
     assert "ghcr.io" in plan.findings[0].message
 
 
-def test_a_file_that_may_not_be_written_is_refused_with_sudo(machine: Machine) -> None:
+@pytest.mark.parametrize(("uid", "hint"), [(1000, "sudo"), (0, "read-only")])
+def test_a_file_that_may_not_be_written_is_refused_with_what_to_do(
+    machine: Machine, uid: int, hint: str
+) -> None:
     class Theirs(FakeKind):
         def detect(self, host: Host) -> tuple[Engine, ...]:
             return (replace(super().detect(host)[0], writable=False),)
 
+    machine.host.uid = uid
     (result,) = enrolled(machine, Theirs()).results
     assert result.state == REFUSED
-    assert "sudo" in result.findings[0].hint
+    assert hint in result.findings[0].hint
     assert machine.text(CONFIG) == USERS
 
 
