@@ -1,7 +1,6 @@
 """Run what a command line of gitlab-ci-local asks for."""
 
 import gc
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
     from homeport.pipeline.execute.api import Stop
     from homeport.pipeline.flow import Evaluation
 
-_MATRIX = re.compile(r"(.+): \[(.*)\]")
-_PART = re.compile(r"([0-9]+)/([0-9]+)")
-
 
 def run(translation: "Translation") -> int:
     """The exit status of docs/reference/exit-status.md, as `homeport run` has it."""
@@ -37,10 +33,15 @@ def run(translation: "Translation") -> int:
     options = translation.options
     translation.refuse_for_run()
     evaluation = translation.evaluate(for_run=True)
+    if options.jobs:
+        from homeport.cli.gitlab_ci_local_named import with_named
+
+        evaluation, notes = with_named(evaluation, options.jobs)
+        say(notes)
     pipeline = evaluation.pipeline
     if pipeline.workflow.verdict is Verdict.OUT:
         print_problems(pipeline.problems)
-        return ExitCode.OK if not options.jobs else ExitCode.USAGE
+        return ExitCode.OK
     if has_errors(pipeline.problems):
         raise HomeportError(pipeline.problems)
     print_problems(worth_saying(pipeline, strict=False))
@@ -72,6 +73,7 @@ def run(translation: "Translation") -> int:
 
 def choose(pipeline: Pipeline, options: "Options") -> RunOptions | None:
     """What to run; None if that is nothing."""
+    from homeport.cli.gitlab_ci_local_named import known_name
     from homeport.pipeline.plan.selection import select_jobs
 
     manual = tuple(known_name(name, pipeline) for name in options.list("manual"))
@@ -99,21 +101,6 @@ def choose(pipeline: Pipeline, options: "Options") -> RunOptions | None:
             ]
         )
     return RunOptions(play=manual, colour=True)
-
-
-def known_name(name: str, pipeline: Pipeline) -> str:
-    """GitLab's name for a job that gitlab-ci-local calls otherwise: `p: [1/2]` is `p 1/2`, and
-    `q: [a,b]` is `q: [a, b]`."""
-    names = {job.name for job in (*pipeline.jobs, *pipeline.excluded)}
-    found = _MATRIX.fullmatch(name)
-    if name in names or found is None:
-        return name
-    group, inner = found.groups()
-    theirs = f"{group} {inner}" if _PART.fullmatch(inner) else None
-    if theirs in names:
-        return str(theirs)
-    near = (each for each in names if each.replace(", ", ",") == name.replace(", ", ","))
-    return next(near, name)
 
 
 def _these(names: Sequence[str]) -> RunOptions | None:

@@ -393,3 +393,25 @@ def test_a_pipeline_that_is_blocked_is_no_failure(root: Path, capsys: Capture) -
 @pytest.mark.parametrize("args", [["nothing"], ["--stage", "none"], ["job", "--stage", "test"]])
 def test_what_is_not_there_cannot_run(args: list[str]) -> None:
     assert main(["gitlab-ci-local", *args]) == 2
+
+
+def test_a_job_that_is_named_runs_whatever_the_rules_say(root: Path, capsys: Capture) -> None:
+    write(
+        root / ".gitlab-ci.yml",
+        "workflow: {rules: [{if: $NOPE}]}\n"
+        "a: {stage: build, script: 'echo a > x', artifacts: {paths: [x]}}\n"
+        "b: {stage: deploy, needs: [a], script: cat x, only: [tags]}\n"
+        "c: {script: echo c, parallel: 2, rules: [{if: $NOPE}]}\n",
+    )
+    assert gcl("b", "--needs") == 0
+    out, err = capsys.readouterr()
+    assert "b > a\n" in out
+    assert "\nc " not in out
+    assert "there is no such pipeline" in err
+    assert "b is not in this pipeline" in err
+    assert gcl("c: [2/2]") == 0
+    assert "c 2/2    > c\n" in capsys.readouterr().out
+    assert gcl() == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "workflow" in err
