@@ -93,6 +93,14 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     from homeport.cli.output import has_errors, print_problems
     from homeport.cli.source import evaluate_for, worth_saying
+    group.add_argument(
+        "--project",
+        dest="checkouts",
+        metavar="GROUP/NAME=PATH",
+        action="append",
+        default=[],
+        help="the checkout to run where a job triggers that project; may be repeated",
+    )
     from homeport.errors import HomeportError
     from homeport.pipeline.model.pipeline import Verdict
 

@@ -101,6 +101,8 @@ def _settings(root: Path, args: argparse.Namespace) -> "Settings":
     if args.offline:
         # Nothing may touch the network: an image that is not here is missing, not pulled.
         flags["pull_policy"] = flags["pull_policy"] or "never"
+    if checkouts := getattr(args, "checkouts", None):
+        flags["projects"] = _parse_checkouts(checkouts)
     if prefixes := getattr(args, "registry_prefix", None):
         from homeport.pipeline.plan.registry_prefix import parse_prefixes
 
@@ -112,6 +114,19 @@ def _settings(root: Path, args: argparse.Namespace) -> "Settings":
 def parse_variables(pairs: list[str]) -> dict[str, str]:
     """`--variable KEY=VALUE`, in order."""
     variables = {}
+def _parse_checkouts(pairs: list[str]) -> dict[str, str]:
+    """`--project GROUP/NAME=PATH`: each to the root of the repository that holds the path."""
+    projects = {}
+    for pair in pairs:
+        name, equals, path = pair.partition("=")
+        if not (equals and name.strip("/") and path):
+            raise UsageError.of(
+                f"--project {pair}: not of the form GROUP/NAME=PATH", code="bad-project"
+            )
+        projects[name] = str(find_repository(path).resolve())
+    return projects
+
+
     for pair in pairs:
         key, equals, value = pair.partition("=")
         named = key.isascii() and key.replace("_", "a").isalnum() and not key[0].isdigit()

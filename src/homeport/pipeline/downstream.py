@@ -6,30 +6,34 @@ jobs are named `trigger job:job`. Source: GitLab's `Ci::CreateDownstreamPipeline
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
 from threading import Lock
 
 from msgspec import Struct, structs
 
 from homeport.errors import HomeportError, Problem, Severity
 from homeport.lib.redact import Redactor
-from homeport.pipeline.execute.api import ChildResult, Stop
+from homeport.pipeline.execute.api import ChildResult, ExecutorError, Stop
 from homeport.pipeline.execute.children import ChildOf, is_awaited
 from homeport.pipeline.execute.executors import Executors
 from homeport.pipeline.execute.handover import Given
 from homeport.pipeline.execute.job import JobRunner
 from homeport.pipeline.execute.scheduler import run_plan
 from homeport.pipeline.execute.slots import Slots
-from homeport.pipeline.flow import Evaluation, evaluate_child, now
+from homeport.pipeline.facts.wanted import Wanted
+from homeport.pipeline.flow import Evaluation, Request, evaluate_child, evaluate_downstream, now
 from homeport.pipeline.include.local import WorktreeSource
 from homeport.pipeline.include.location import LocationError
 from homeport.pipeline.model.config import CrossNeed
 from homeport.pipeline.model.event import Event, JobNote
 from homeport.pipeline.model.pipeline import Verdict
 from homeport.pipeline.model.plan import JobPlan, Plan, TriggerPlan
-from homeport.pipeline.model.trigger import GivenVariable, Level, Source, Upstream
+from homeport.pipeline.model.trigger import GivenVariable, Level, Source, Trigger, Upstream
 from homeport.pipeline.plan.plan import make_plan
 from homeport.pipeline.plan.selection import refuse_unresolved, select_all
-from homeport.pipeline.variables.forwarded import forwarded_variables
+from homeport.pipeline.variables.expand import expand
+from homeport.pipeline.variables.forwarded import forwarded_variables, known_variables
 from homeport.settings.layers import COMMAND_LINE
 
 MAX_DEPTH = 2
@@ -38,8 +42,13 @@ MAX_DEPTH = 2
 MAX_PIPELINES = 1000
 """How many pipelines one run may have (GitLab's `pipeline_hierarchy_size`)."""
 
+MAX_CYCLES = 2
+"""How often a project may be among the pipelines that led to one of its own."""
+
 NOT_CREATED = "downstream pipeline can not be created"
 TOO_DEEP = "reached maximum depth of child pipelines"
+NOT_FOUND = "downstream project could not be found"
+LOOP = "pipeline loop detected"
 TOO_MANY = "downstream pipeline tree is too large"
 
 MakeRunner = Callable[
@@ -127,27 +136,22 @@ class Pipelines:
         """See `Downstream`."""
         trigger = job.trigger
         assert trigger is not None  # noqa: S101 - narrows the type
-        depth = self._evaluation.trigger.upstream
-        if depth is not None and depth.depth >= MAX_DEPTH:
-            return ChildResult(message=TOO_DEEP)
-        number = self._numbers.next_pipeline()
-        if number is None:
-            return ChildResult(message=TOO_MANY)
-        try:
-            child = self._evaluate(job, trigger, number)
-            plan, prefix = self._plan(child, job.name, number)
-            self._shared.executors.require(plan)
-        except HomeportError as error:
-            return self._refuse(job, error.problems)
-        except LocationError as error:
-            return self._refuse(job, (Problem(code="include", message=str(error)),))
-        if stop.reason is not None:
-            return ChildResult(message=stop.reason)
 
         def emit(event: Event) -> None:
             self._shared.emit(structs.replace(event, pipeline=job.name))
 
-        runner = self._shared.make_runner(child, plan, emit, self._find)
+        try:
+            number = self._admit(trigger)
+            child = self._evaluate(job, trigger, number)
+            plan, prefix = self._plan(child, job.name, number)
+            self._shared.executors.require(plan)
+            runner = self._shared.make_runner(child, plan, emit, self._find)
+        except HomeportError as error:
+            return self._refuse(job, error.problems)
+        except (RefusedError, ExecutorError) as error:
+            return ChildResult(message=self._redacted(str(error)))
+        if stop.reason is not None:
+            return ChildResult(message=stop.reason)
         nested = Pipelines(
             self._shared,
             self._numbers,
@@ -174,48 +178,83 @@ class Pipelines:
         )
         return ChildResult(finished=finished)
 
+    def _admit(self, trigger: TriggerPlan) -> int:
+        """The id of one more pipeline. Raises `RefusedError` where there may be none."""
+        if trigger.project is None and self.depth >= MAX_DEPTH:
+            raise RefusedError(TOO_DEEP)
+        number = self._numbers.next_pipeline()
+        if number is None:
+            raise RefusedError(TOO_MANY)
+        return number
+
     def _evaluate(self, job: JobPlan, trigger: TriggerPlan, number: int) -> Evaluation:
         parent = self._evaluation.trigger
-        before = parent.upstream or Upstream()
-        child = structs.replace(
-            parent,
-            source=Source.PARENT_PIPELINE,
-            pipeline_id=number,
-            created_at=now(),
-            upstream=Upstream(
-                pipeline_id=parent.pipeline_id, job_id=trigger.job_id, depth=before.depth + 1
-            ),
-            variables=self._variables(job, trigger),
-        )
-        evaluation = evaluate_child(self._evaluation, child, trigger.include, self._artifact)
-        pipeline = evaluation.pipeline
-        errors = [each for each in pipeline.problems if each.severity is Severity.ERROR]
-        if errors:
-            raise HomeportError(errors)
-        if pipeline.workflow.verdict is not Verdict.IN:
-            raise HomeportError(pipeline.problems)
-        for missing in pipeline.missing:
-            message = f"include {missing.kind} {missing.location} was not read: {missing.reason}"
-            raise HomeportError([Problem(code="include", message=message, span=missing.span)])
-        return evaluation
+        own, pipeline = self._divide(parent.variables)
+        variables, dotenv = (*job.variables, *job.overrides), self._runner.given_to(job).dotenv
+        handed = forwarded_variables(trigger, job=variables, dotenv=dotenv, pipeline=pipeline)
+        made = partial(structs.replace, pipeline_id=number, created_at=now())
+        upstream = Upstream(pipeline_id=parent.pipeline_id, job_id=trigger.job_id)
+        if trigger.project is None:
+            child = made(
+                parent,
+                source=Source.PARENT_PIPELINE,
+                upstream=structs.replace(upstream, depth=self.depth + 1),
+                variables=(*own, *handed),
+            )
+            return whole(evaluate_child(self._evaluation, child, trigger.include, self._artifact))
+        known = known_variables(variables, dotenv)
+        values = {key: variable.value for key, variable in known.items()}
+        request = self._request(expand(trigger.project, values))
 
-    def _variables(self, job: JobPlan, trigger: TriggerPlan) -> tuple[GivenVariable, ...]:
-        """What the project has anyway, and over it what the trigger job hands on."""
+        def become(there: Trigger) -> Trigger:
+            if there.commit is None:
+                raise HomeportError.of(f"{request.root} has no commit yet", code="no-commit")
+            self._say_what_runs(job, there, expand(trigger.branch or "", values))
+            variables = (*self._divide(there.variables)[0], *handed)
+            return made(there, upstream=upstream, variables=variables)
+
+        return whole(evaluate_downstream(request, become, trigger.inputs))
+
+    def _request(self, project: str) -> Request:
+        """The checkout of a project. Raises `RefusedError` without one, and for a circle."""
+        before = self._evaluation.request
+        path = before.settings.projects.get(project.strip("/").lower())
+        if path is None:
+            raise RefusedError(f"{NOT_FOUND}: --project {project}=PATH runs a checkout of it")
+        root = Path(path)
+        mains = [each for each in (*self._above, self) if each.depth == 0]
+        if sum(each.root == root for each in mains) > MAX_CYCLES:
+            raise RefusedError(LOOP)
+        return Request(
+            root=root,
+            settings=before.settings,
+            env=before.env,
+            wanted=Wanted(kind="pipeline"),
+            home=before.home,
+            offline=before.offline,
+            refresh=before.refresh,
+        )
+
+    def _say_what_runs(self, job: JobPlan, there: Trigger, wanted: str) -> None:
+        """What is checked out is what runs, whatever the trigger job names."""
+        differs = bool(wanted) and wanted != there.ref
+        message = f"its pipeline is that of {there.root}, where {there.ref} is checked out"
+        self._note(job, f"{message}, not {wanted}" if differs else message, warning=differs)
+
+    def _divide(
+        self, variables: Iterable[GivenVariable]
+    ) -> tuple[tuple[GivenVariable, ...], tuple[GivenVariable, ...]]:
+        """What a project has anyway, and what only this pipeline was given: on the command line, or
+        by the trigger job that made it."""
         origin = self._evaluation.request.settings.origin
         own, pipeline = [], []
-        for variable in self._evaluation.trigger.variables:
+        for variable in variables:
             named = origin.get(f"variables.{variable.key}") == COMMAND_LINE
             if variable.level == Level.FORWARDED or (named and variable.level == Level.PIPELINE):
                 pipeline.append(variable)
             else:
                 own.append(variable)
-        handed = forwarded_variables(
-            trigger,
-            job=(*job.variables, *job.overrides),
-            dotenv=self._runner.given_to(job).dotenv,
-            pipeline=pipeline,
-        )
-        return (*own, *handed)
+        return tuple(own), tuple(pipeline)
 
     def _plan(self, child: Evaluation, trigger_job: str, number: int) -> tuple[Plan, str]:
         """The plan of a child pipeline, and what goes before the names of its jobs."""
@@ -231,6 +270,17 @@ class Pipelines:
     def found(self, job: str) -> Given | None:
         """What a job of this pipeline leaves to others."""
         return self._runner.found(self._prefix + job)
+
+    @property
+    def depth(self) -> int:
+        """How many child pipelines of one project lead here, itself included."""
+        upstream = self._evaluation.trigger.upstream
+        return 0 if upstream is None else upstream.depth
+
+    @property
+    def root(self) -> Path:
+        """The checkout that it is of."""
+        return self._evaluation.request.root
 
     @property
     def id(self) -> int:
@@ -251,14 +301,19 @@ class Pipelines:
 
     def _refuse(self, job: JobPlan, problems: Iterable[Problem]) -> ChildResult:
         """The trigger job fails in GitLab's words; all that is wrong is told beside."""
-        redactor = Redactor(self._shared.secrets)
         told = [problem for problem in problems if problem.severity is not Severity.WARNING]
         for problem in told:
-            message = redactor.redact_text(str(problem))
-            time = self._shared.clock()
-            self._emit(JobNote(time=time, job=job.name, message=message, warning=True))
+            self._note(job, str(problem), warning=True)
         first = next((each for each in told if each.severity is Severity.ERROR), told[0])
-        return ChildResult(message=redactor.redact_text(f"{NOT_CREATED}, {first.message}"))
+        return ChildResult(message=self._redacted(f"{NOT_CREATED}, {first.message}"))
+
+    def _note(self, job: JobPlan, message: str, *, warning: bool) -> None:
+        time = self._shared.clock()
+        text = self._redacted(message)
+        self._emit(JobNote(time=time, job=job.name, message=text, warning=warning))
+
+    def _redacted(self, text: str) -> str:
+        return Redactor(self._shared.secrets).redact_text(text)
 
     def _find(self, need: CrossNeed) -> Given | None:
         """A job of this pipeline, or of one above, by the pipeline's id."""
@@ -266,6 +321,24 @@ class Pipelines:
             if str(pipeline.id) == need.pipeline:
                 return pipeline.found(need.job or "")
         return None
+
+
+def whole(evaluation: Evaluation) -> Evaluation:
+    """The evaluation, if there is a pipeline and all of it is known. Raises `HomeportError`."""
+    pipeline = evaluation.pipeline
+    errors = [each for each in pipeline.problems if each.severity is Severity.ERROR]
+    if errors:
+        raise HomeportError(errors)
+    if pipeline.workflow.verdict is not Verdict.IN:
+        raise HomeportError(pipeline.problems)
+    for missing in pipeline.missing:
+        message = f"include {missing.kind} {missing.location} was not read: {missing.reason}"
+        raise HomeportError([Problem(code="include", message=message, span=missing.span)])
+    return evaluation
+
+
+class RefusedError(Exception):
+    """No pipeline is made, for a reason that GitLab has words of its own for."""
 
 
 def with_prefix(plan: Plan, prefix: str) -> Plan:

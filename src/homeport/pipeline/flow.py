@@ -105,6 +105,16 @@ def evaluate_child(
     return _evaluate(request, parent.git, trigger, (), root=root, artifact=artifact)
 
 
+def evaluate_downstream(
+    request: Request, become: Callable[[Trigger], Trigger], inputs: Mapping[str, Any]
+) -> Evaluation:
+    """The pipeline that a trigger job makes of another project's checkout: `become` makes its
+    trigger of what that says, `inputs` are those of its CI file. Raises as `evaluate_pipeline`."""
+    git = Git(request.root)
+    given = _give(request, git)
+    return _evaluate(request, git, become(given.trigger), given.problems, inputs=inputs)
+
+
 def _evaluate(
     request: Request,
     git: Git,
@@ -113,6 +123,7 @@ def _evaluate(
     *,
     root: Document | None = None,
     artifact: Artifact | None = None,
+    inputs: Mapping[str, Any] = {},
 ) -> Evaluation:
     """The pipeline of a trigger, from its own root document or from the file of the request."""
     facts = GitFacts(git, trigger)
@@ -121,7 +132,14 @@ def _evaluate(
     elsewhere = _elsewhere(request, git, trigger, source, used)
     document = root or _read(source, request, trigger)
     expanded = _expand(
-        document, source, trigger, facts, elsewhere, request=request, artifact=artifact
+        document,
+        source,
+        trigger,
+        facts,
+        elsewhere,
+        request=request,
+        artifact=artifact,
+        inputs=inputs,
     )
     if request.overlay is not None:
         over = source.read(request.overlay)
@@ -276,8 +294,9 @@ def _expand(
     *,
     request: Request,
     artifact: Artifact | None = None,
+    inputs: Mapping[str, Any] = {},
 ) -> Expanded:
-    if document.header is None and document.content.get("include") is None:
+    if document.header is None and document.content.get("include") is None and not inputs:
         # Most files: what reads the others need not even be imported.
         return Expanded(
             content=document.content,
@@ -315,6 +334,7 @@ def _expand(
         masked=trigger.masked,
         limits=_limits(request),
         artifact=artifact,
+        inputs=inputs,
     )
     return expand_includes(document, source, context, elsewhere)
 

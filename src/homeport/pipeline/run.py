@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -18,7 +19,8 @@ from homeport.pipeline.execute.job import JobRunner
 from homeport.pipeline.execute.scheduler import run_plan
 from homeport.pipeline.execute.slots import Slots
 from homeport.pipeline.execute.snapshot import take_snapshot
-from homeport.pipeline.execute.state import State
+from homeport.pipeline.execute.state import Run, State
+from homeport.pipeline.execute.workspace import remove
 from homeport.pipeline.flow import Evaluation, now
 from homeport.pipeline.model.event import Event, RunFinished
 from homeport.pipeline.model.plan import Runs
@@ -112,6 +114,7 @@ def run_pipeline(
             downstream = Pipelines(shared, Numbers(plan), evaluation, runner, emit=emit)
         finished = run_plan(
             plan,
+                    **_elsewhere(child, evaluation, run),
             runner.run,
             emit,
             run_id=run.id,
@@ -167,6 +170,20 @@ def _secrets(evaluation: Evaluation, env: Mapping[str, str]) -> frozenset[str]:
     """Values that no output may show: the user's masked variables, secrets that jobs are passed."""
     trigger, settings = evaluation.trigger, evaluation.request.settings
     given = (variable.value for variable in trigger.variables if variable.key in trigger.masked)
+def _elsewhere(child: Evaluation, main: Evaluation, run: Run) -> dict[str, Any]:
+    """What is different for jobs of another project: its own files, and its own caches."""
+    request = child.request
+    if request.root == main.request.root:
+        return {}
+    folder = run.builds_path / f".project-{child.trigger.pipeline_id}"
+    folder.mkdir(mode=0o700)
+    state = State.open(request.root, request.env, kept_runs=0, kept_bytes=0)
+    return {
+        "snapshot": _snapshot(child, folder / "git", folder / "tree"),
+        "cache_folder": state.cache_path / "cache",
+    }
+
+
     passed = (env.get(name, "") for name in settings.pass_env if settings.masks(name))
     return frozenset(value for value in (*given, *passed) if value)
 

@@ -92,6 +92,7 @@ KEYS: Mapping[str, Key] = {
 LISTS = frozenset(
     ("pull_policy", "pass_env", "masked", "container.devices", "container.volumes"),
 )
+    "projects": Key(Path, repository=False, table=True),
 
 SIZES = frozenset(
     (

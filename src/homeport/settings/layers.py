@@ -45,7 +45,7 @@ class Layers:
         self._tags: dict[str, TagRule] = {}
         self._hosts: dict[str, Host] = {}
         self._rewrite: dict[str, str] = {}
-        self._registries: dict[str, str] = {}
+        self._lower: dict[str, dict[str, str]] = {"container_registries": {}, "projects": {}}
         self._masked: frozenset[str] = frozenset()
         self._origin: dict[str, str] = {}
         self._problems = problems
@@ -104,7 +104,8 @@ class Layers:
             tags=self._tags,
             hosts=self._hosts,
             rewrite=self._rewrite,
-            container_registries=self._registries,
+            projects=self._lower["projects"],
+            container_registries=self._lower["container_registries"],
             container=ContainerSettings(**container),
             limits=LimitSettings(**limits),
             origin=self._origin,
@@ -175,8 +176,8 @@ class Layers:
             self._tags[name] = _tag(converted)
         elif table == "hosts":
             self._hosts[name.lower()] = host_of(converted)
-        elif table == "container_registries":
-            self._registries[name.lower()] = converted
+        elif table in self._lower:
+            self._lower[table][name.strip("/").lower()] = converted
         elif table == "rewrite":
             self._rewrite[name] = converted
         elif key == "masked":

@@ -103,7 +103,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     and `fetch_timeout` are seconds, for a connection and for a whole file of a server. `ca` is the
     path of a PEM file of certificates to trust for every server, `hosts` are servers by `host` or
     `host:port` (lower case), `rewrite` maps prefixes of addresses to URLs or absolute paths
-    (`gitlab/rewrite.py`): all three, like `variables_from`, are only ever the user's own. So is
+    (`gitlab/rewrite.py`), `projects` maps other projects (lower case) to absolute paths of their
+    checkouts: all three, like `variables_from`, are only ever the user's own. So is
     `container_registry`, which is pulled from instead of Docker Hub, `container_registries` (by the
     registry that each stands for), and whether Docker Hub's `library/` is written out there.
     `origin` names, for every dotted key that was set, the place that set it: `file:line`, an
@@ -132,6 +133,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     rewrite: Mapping[str, str] = {}
     variables_from: VariablesFrom | None = None
     container_registry: str | None = None
+    projects: Mapping[str, str] = {}
     container_registries: Mapping[str, str] = {}
     container_registry_library: bool = False
     origin: Mapping[str, str] = {}

@@ -27,7 +27,7 @@ class Place(Struct, frozen=True, kw_only=True):
 def choose_place(job: PipelineJob, settings: Settings, *, is_child: bool = False) -> Place:
     """The place of one job under these settings. In a child pipeline (`is_child`) a job may need
     others of the pipelines above it."""
-    lacking = next(_lacking(job, is_child=is_child), None)
+    lacking = next(_lacking(job, settings, is_child=is_child), None)
     if lacking is not None:
         return Place(runs=Runs.NOWHERE, not_run=lacking)
     if job.job.trigger is not None:
@@ -74,17 +74,17 @@ def _tag_rule(job: Job, settings: Settings) -> TagRule | None:
     return next((settings.tags[tag] for tag in job.tags if tag in settings.tags), None)
 
 
-def _lacking(job: PipelineJob, *, is_child: bool) -> Iterator[str]:
+def _lacking(job: PipelineJob, settings: Settings, *, is_child: bool) -> Iterator[str]:
     """What the job asks for that a local run does not have."""
     config = job.job
     trigger = config.trigger
     if trigger is not None and not trigger.include:
         if trigger.project is None:
             yield "it mirrors the status of a pipeline elsewhere, which homeport does not know"
-        else:
+        elif "$" not in trigger.project and trigger.project.lower() not in settings.projects:
             yield (
-                f"it triggers a pipeline of another project ({trigger.project}), "
-                "which homeport does not run"
+                f"it triggers a pipeline of another project ({trigger.project}); "
+                f"--project {trigger.project}=PATH runs a checkout of it"
             )
     if config.run:
         yield "it uses run: steps, which homeport does not run yet"

@@ -24,9 +24,23 @@ def forwarded_variables(
     those that its own pipeline was given. A value is expanded with the job's variables, where an
     unknown one is empty, unless it is raw. Raises `ExpansionError` for a cycle.
     """
+    known = known_variables(job, dotenv)
+    found: dict[str, GivenVariable] = {}
+    if trigger.forward.get("yaml_variables", True):
+        _add(found, trigger.variables, known)
+    if trigger.forward.get("pipeline_variables", False):
+        _add(found, (ScopedVariable(key=key, value=value) for key, value in dotenv.items()), known)
+        _add(found, map(_as_scoped, pipeline), known)
+    return tuple(found.values())
+
+
+def known_variables(
+    job: Sequence[ScopedVariable], dotenv: Mapping[str, str]
+) -> dict[str, ScopedVariable]:
+    """All that a trigger job knows, expanded."""
     layers = {variable.key: variable for variable in job}
     layers.update((key, ScopedVariable(key=key, value=value)) for key, value in dotenv.items())
-    known = {
+    return {
         variable.key: variable
         for variable in expand_all(
             tuple(layers.values()),
@@ -35,13 +49,6 @@ def forwarded_variables(
             expand_raw_refs=False,
         )
     }
-    found: dict[str, GivenVariable] = {}
-    if trigger.forward.get("yaml_variables", True):
-        _add(found, trigger.variables, known)
-    if trigger.forward.get("pipeline_variables", False):
-        _add(found, (ScopedVariable(key=key, value=value) for key, value in dotenv.items()), known)
-        _add(found, map(_as_scoped, pipeline), known)
-    return tuple(found.values())
 
 
 def _add(

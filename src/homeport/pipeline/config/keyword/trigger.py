@@ -9,7 +9,7 @@ from typing import Any
 from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.keyword.trigger_include import parse_includes
 from homeport.pipeline.config.ruby import is_blank
-from homeport.pipeline.config.status import NOT_RUN, YES, Keyword
+from homeport.pipeline.config.status import PARTLY, YES, Keyword
 from homeport.pipeline.model.config import Trigger
 
 STATUS = Keyword(
@@ -18,8 +18,13 @@ STATUS = Keyword(
     run=YES,
     note="child pipelines; jobs are named `trigger job:job`",
     parts=(
-        Keyword(name="project", run=NOT_RUN, cases=("triggers-elsewhere-are-red",)),
-        Keyword(name="branch", run=NOT_RUN),
+        Keyword(
+            name="project",
+            run=PARTLY,
+            note="of a checkout that the user names, else not run",
+            cases=("trigger-project", "trigger-project-circle", "triggers-elsewhere-are-red"),
+        ),
+        Keyword(name="branch", run=PARTLY, note="what is checked out runs; a warning tells of it"),
         Keyword(
             name="include",
             evaluated=True,
@@ -33,7 +38,7 @@ STATUS = Keyword(
             cases=("child-without-strategy", "child-depend", "child-mirror"),
         ),
         Keyword(name="forward", evaluated=True, run=YES, cases=("child-variables",)),
-        Keyword(name="inputs", run=NOT_RUN, note="of a project's pipeline"),
+        Keyword(name="inputs", evaluated=True, run=YES, cases=("trigger-project",)),
     ),
     cases=("child-nested", "child-manual", "child-auto-cancel"),
 )
