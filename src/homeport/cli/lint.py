@@ -4,11 +4,21 @@ import argparse
 
 from homeport.cli.options import Commands, add_json_option, add_parser, add_source_options
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from homeport.errors import Problem
+    from homeport.pipeline.flow import Evaluation
+
 EXAMPLES = """\
   homeport lint                     check .gitlab-ci.yml
   homeport lint -f ci/release.yml   check another file
   homeport lint --json | jq '.problems'
+  homeport lint --mirror https://mirror.corp:5443   what would not come through the mirror
 """
+
+_DOCKERFILE_BYTES = 1024 * 1024
 
 
 def add_command(commands: Commands) -> None:
@@ -20,6 +30,11 @@ def add_command(commands: Commands) -> None:
         examples=EXAMPLES,
     )
     add_json_option(parser, "the problems")
+    parser.add_argument(
+        "--mirror",
+        metavar="URL",
+        help="also say which images would not come through this mirror, and what to change",
+    )
     add_source_options(parser)
 
 
@@ -38,6 +53,7 @@ def main(args: argparse.Namespace) -> int:
         problems = (
             *evaluation.pipeline.problems,
             *missing_problems(evaluation.pipeline, strict=args.strict),
+            *_for_mirror(evaluation, args.mirror),
         )
         status = ExitCode.USAGE if has_errors(problems) else ExitCode.OK
         status = strictly(status, missing=missing, strict=args.strict)
@@ -48,6 +64,40 @@ def main(args: argparse.Namespace) -> int:
         if status is ExitCode.OK:
             print(f"{args.file or '.gitlab-ci.yml'} is valid")
     return int(status)
+
+
+def _for_mirror(evaluation: "Evaluation", url: str | None) -> "tuple[Problem, ...]":
+    if url is None:
+        return ()
+    from homeport.errors import UsageError
+    from homeport.pipeline.plan.mirror_lint import lint_for_mirror
+    from homeport.pipeline.plan.through_mirror import Mirror, is_mirror
+
+    if not is_mirror(url):
+        raise UsageError.of(
+            f"--mirror {url} is no address of a mirror",
+            code="mirror-url",
+            hint="write http://HOST[:PORT] or https://HOST[:PORT], without a path",
+        )
+    root = evaluation.request.root
+
+    def read(path: str) -> str | None:
+        return _text_in(root, path)
+
+    mirror = Mirror(url=url.rstrip("/"))
+    return lint_for_mirror(evaluation.config, evaluation.merged, mirror, read)
+
+
+def _text_in(root: "Path", path: str) -> str | None:
+    """A text file of the repository; none that lies outside of it, is no file, or is large."""
+    try:
+        found = (root / path).resolve(strict=True)
+        if not found.is_relative_to(root.resolve()) or not found.is_file():
+            return None
+        with found.open("rb") as file:
+            return file.read(_DOCKERFILE_BYTES).decode("utf-8", "replace")
+    except (OSError, ValueError):
+        return None
 
 
 def _json(problem: object) -> object:

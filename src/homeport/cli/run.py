@@ -74,6 +74,14 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help="pull images of Docker Hub (or of REGISTRY) from HOST instead; may be repeated",
     )
     group.add_argument(
+        "--mirror",
+        metavar="URL",
+        help="engines that jobs bring with them (dind, buildx, kaniko) pull through this mirror",
+    )
+    group.add_argument(
+        "--mirror-ca", metavar="FILE", help="the certificate authority of that mirror (PEM)"
+    )
+    group.add_argument(
         "--now", action="store_true", help="start delayed jobs at once, without their delay"
     )
     group.add_argument(

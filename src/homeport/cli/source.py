@@ -107,6 +107,9 @@ def _settings(root: Path, args: argparse.Namespace) -> "Settings":
         from homeport.pipeline.plan.registry_prefix import parse_prefixes
 
         flags["container_registry"], flags["container_registries"] = parse_prefixes(prefixes)
+    if hasattr(args, "mirror_ca"):
+        flags["mirror_url"] = args.mirror
+        flags["mirror_ca"] = args.mirror_ca and os.path.abspath(args.mirror_ca)  # noqa: PTH100
     flags["variables"] = parse_variables(args.variable)
     return load_settings(root, os.environ, flags)
 

@@ -4,11 +4,14 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from msgspec import structs
+
 from homeport.errors import Problem, UsageError
 from homeport.settings.model import Settings
 from homeport.settings.source import REPOSITORY_FILE, Source, read_source
 
 _REGISTRY = "CONTAINER_REGISTRY"
+_CERTIFICATES = 1024 * 1024
 
 
 def load_settings(
@@ -41,7 +44,26 @@ def load_settings(
         layers.add_file(user, trusted=True)
     layers.add_environment(ours)
     layers.add_flags(flags)
-    return layers.over(defaults)
+    settings = layers.over(defaults)
+    return settings if settings.mirror_ca is None else _with_authority(settings)
+
+
+def _with_authority(settings: Settings) -> Settings:
+    """With the certificates of the mirror: who gets them has no path to read."""
+    path = str(settings.mirror_ca)
+    try:
+        with Path(path).open("rb") as file:
+            text = file.read(_CERTIFICATES + 1).decode("ascii")
+        wrong = "" if "-----BEGIN CERTIFICATE-----" in text else "it holds no certificate in PEM"
+    except (OSError, UnicodeDecodeError) as error:
+        wrong = getattr(error, "strerror", None) or "it is no text"
+    if not wrong and len(text) > _CERTIFICATES:
+        wrong = "it is larger than 1 MiB"
+    if not wrong and "PRIVATE KEY-----" in text:
+        wrong = "it holds a private key, which no job may see"
+    if wrong:
+        raise UsageError.of(f"mirror_ca {path}: {wrong}", code="mirror-ca")
+    return structs.replace(settings, mirror_certificates=text)
 
 
 def user_file(env: Mapping[str, str]) -> Path | None:

@@ -106,7 +106,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     (`gitlab/rewrite.py`), `projects` maps other projects (lower case) to absolute paths of their
     checkouts: all three, like `variables_from`, are only ever the user's own. So is
     `container_registry`, which is pulled from instead of Docker Hub, `container_registries` (by the
-    registry that each stands for), and whether Docker Hub's `library/` is written out there.
+    registry that each stands for), and whether Docker Hub's `library/` is written out there, and
+    `mirror_url` (`http[s]://HOST[:PORT]`), through which engines pull that jobs bring with them;
+    `mirror_ca` is the path of its own authority, `mirror_certificates` what is in it.
     `origin` names, for every dotted key that was set, the place that set it: `file:line`, an
     environment variable or a flag.
     """
@@ -136,6 +138,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     projects: Mapping[str, str] = {}
     container_registries: Mapping[str, str] = {}
     container_registry_library: bool = False
+    mirror_url: str | None = None
+    mirror_ca: str | None = None
+    mirror_certificates: str = ""
     origin: Mapping[str, str] = {}
 
     def masks(self, name: str) -> bool:

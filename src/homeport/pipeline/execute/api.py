@@ -84,7 +84,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
 class ServiceSpec(Struct, frozen=True, kw_only=True):
     """A service of a job with every variable expanded; `aliases` are its own, not the image's.
 
-    `env` is its whole environment. `entrypoint` and `command` None are the image's.
+    `env` is its whole environment. `entrypoint` and `command` None are the image's. `placed` are
+    files (absolute path → text) that lie in its container before it starts.
     """
 
     image: str
@@ -95,6 +96,7 @@ class ServiceSpec(Struct, frozen=True, kw_only=True):
     user: str | None = None
     platform: str | None = None
     pull_policy: tuple[str, ...] = ("if-not-present",)
+    placed: Mapping[str, str] = {}
 
 
 class JobSpec(Struct, frozen=True, kw_only=True):
@@ -106,7 +108,8 @@ class JobSpec(Struct, frozen=True, kw_only=True):
     `{tmp}` is `<project dir>.tmp` as in GitLab Runner; `project_path` is `group/name`.
     `image` is None for the shell. `pull_policy` is the effective list. `services_timeout` are the
     seconds to wait for `services` to be ready (0 or less: not at all); `debug_services` is whether
-    what they print is shown.
+    what they print is shown. `placed` are files (absolute path → text) that a container has before
+    it starts; the shell has no use for them.
     """
 
     run: str
@@ -121,6 +124,7 @@ class JobSpec(Struct, frozen=True, kw_only=True):
     services: tuple[ServiceSpec, ...] = ()
     services_timeout: float = SERVICES_TIMEOUT
     debug_services: bool = False
+    placed: Mapping[str, str] = {}
 
 
 class JobResult(Struct, frozen=True, kw_only=True):

@@ -26,6 +26,7 @@ from homeport.pipeline.execute.container_git import RepositoryPacks
 from homeport.pipeline.execute.container_image import Images
 from homeport.pipeline.execute.container_session import ContainerSession
 from homeport.pipeline.execute.container_workspace import container_project_dir
+from homeport.pipeline.execute.placed_files import place
 from homeport.pipeline.execute.snapshot import git_environment
 from homeport.pipeline.model.config import Image
 from homeport.pipeline.plan.registry_prefix import NO_PREFIXES, RegistryPrefixes
@@ -162,7 +163,7 @@ class ContainerExecutor:
         self, spec: JobSpec, image: Image, labels: Mapping[str, str], network: Network
     ) -> str:
         try:
-            return self._engine.create(
+            container = self._engine.create(
                 ContainerSpec(
                     image=self._images.name(image.name),
                     name=container_name(spec),
@@ -186,10 +187,12 @@ class ContainerExecutor:
                     hosts=network.hosts,
                 )
             )
+            place(self._engine, container, spec.placed)
         except EngineError as error:
             raise ExecutorError(
                 f"cannot create a container of image {image.name}: {error}"
             ) from error
+        return container
 
     def _services(
         self,

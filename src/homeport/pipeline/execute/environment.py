@@ -82,6 +82,7 @@ class Environment(Struct, frozen=True, kw_only=True):
             if service.docker_platform is None
             else self.expand(service.docker_platform),
             pull_policy=service.pull_policy or pull_policy,
+            placed=service.placed,
         )
 
     def _words(self, words: tuple[str, ...] | None) -> tuple[str, ...] | None:

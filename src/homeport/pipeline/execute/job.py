@@ -138,7 +138,7 @@ class JobRunner:
             redactor = Redactor(secrets)
             above = self._handover.needed_from(_expanded(job, environment), self._upstream)
             output = Output(job.name, log, Redactor(secrets), self._emit, self._clock)
-            for note in needed.notes:
+            for note in (*job.notes, *needed.notes):
                 output.note(note)
             spec = self._spec(job, attempt, environment, output)
             result = self._work(
@@ -289,6 +289,7 @@ class JobRunner:
             ),
             services_timeout=self._services_limit(environment, output),
             debug_services=environment.is_on("CI_DEBUG_SERVICES"),
+            placed=job.placed,
         )
 
     def _services_limit(self, environment: Environment, output: Output) -> float:

@@ -14,6 +14,7 @@ from msgspec import Struct
 from homeport.engine.api import ContainerSpec, Engine, EngineError
 from homeport.pipeline.execute.api import ExecutorError, JobSpec, ServiceSpec, Stop
 from homeport.pipeline.execute.container_image import Images
+from homeport.pipeline.execute.placed_files import place
 from homeport.pipeline.execute.service_names import assign_aliases, is_host_name
 from homeport.pipeline.execute.service_ready import Asked, probe_command, wait_until_ready
 
@@ -130,6 +131,7 @@ class JobServices:
                 env={**image.env, **service.env},
             )
             self._started.append(_Started(image=service.image, aliases=aliases, asked=asked))
+            place(self._engine, container, service.placed)
             self._engine.start(container)
         except EngineError as error:
             raise ExecutorError(f"cannot start service {service.image}: {error}") from error

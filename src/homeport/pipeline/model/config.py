@@ -51,6 +51,9 @@ class Image(Struct, frozen=True, kw_only=True):
 
 
 class Service(Struct, frozen=True, kw_only=True):
+    """`placed` is what a plan puts into its container (absolute path → text); never written in a
+    CI file."""
+
     name: str
     aliases: tuple[str, ...] = ()
     entrypoint: tuple[str, ...] | None = None
@@ -59,6 +62,7 @@ class Service(Struct, frozen=True, kw_only=True):
     docker_user: str | None = None
     docker_platform: str | None = None
     pull_policy: tuple[str, ...] = ()
+    placed: Mapping[str, str] = {}
 
 
 class AllowFailure(Struct, frozen=True, kw_only=True):

@@ -67,6 +67,8 @@ class JobPlan(Struct, frozen=True, kw_only=True):
     `variables` is everything written in or for the pipeline; `overrides` come from the user and win
     over the dotenv variables that go in between when the job starts.
     `not_run` says why a job with `runs = not-run` does not run here. `timeout` is in seconds.
+    `placed` are files (absolute path → text) that lie in its container before it starts, `notes`
+    what its log says first.
     `trigger` is what a job with `runs = downstream` does. `upstream` are needs of jobs in the
     pipelines that led to this one.
     """
@@ -95,6 +97,8 @@ class JobPlan(Struct, frozen=True, kw_only=True):
     coverage: str | None = None
     resource_group: str | None = None
     interruptible: bool = False
+    placed: Mapping[str, str] = {}
+    notes: tuple[str, ...] = ()
     trigger: TriggerPlan | None = None
     upstream: tuple[CrossNeed, ...] = ()
 

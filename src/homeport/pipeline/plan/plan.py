@@ -6,6 +6,7 @@ from homeport.pipeline.model.plan import JobPlan, Plan, Runs, ScopedVariable, Tr
 from homeport.pipeline.model.trigger import Source, Trigger
 from homeport.pipeline.plan.places import choose_place
 from homeport.pipeline.plan.selection import Selected
+from homeport.pipeline.plan.through_mirror import mirror_of, through_mirror
 from homeport.pipeline.variables.predefined import job_variables, pipeline_variables, seed_variables
 from homeport.pipeline.variables.scope import compose, inherited
 from homeport.pipeline.variables.scoped import choose
@@ -25,7 +26,7 @@ def make_plan(pipeline: Pipeline, trigger: Trigger, settings: Settings, selected
         for index, job in enumerate(selected.jobs, trigger.first_job_id)
     )
     stages = {job.stage for job in jobs}
-    return Plan(
+    plan = Plan(
         stages=tuple(stage for stage in pipeline.stages if stage in stages),
         jobs=jobs,
         root=trigger.root,
@@ -35,6 +36,7 @@ def make_plan(pipeline: Pipeline, trigger: Trigger, settings: Settings, selected
         name=pipeline.name,
         auto_cancel=pipeline.auto_cancel,
     )
+    return through_mirror(plan, mirror_of(settings))
 
 
 class _Planner:

@@ -1,0 +1,83 @@
+"""`homeport run --mirror` on real engines: what a job's container holds, and what is said."""
+
+from pathlib import Path
+
+import pytest
+
+from homeport.engine.api import ContainerSpec
+from homeport.engine.docker import connect
+from homeport.pipeline.execute.placed_files import place
+from testbed.runs import Repository
+
+pytestmark = pytest.mark.engine
+PEM = "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n"
+URL = "https://m.corp:5443"
+TEXT = """\
+job:
+  image: busybox
+  script:
+    - cat /etc/containers/registries.conf.d/99-homeport.conf
+    - cat /etc/containers/certs.d/m.corp:5443/ca.crt
+    - stat -c 'mode %a' /etc
+    - podman pull alpine || echo no podman here
+"""
+
+
+@pytest.fixture(params=["docker", "podman"])
+def address(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(f"{request.param}_address"))
+
+
+def test_a_job_reads_what_was_placed(tmp_path: Path, address: str) -> None:
+    (tmp_path / "ca.pem").write_text(PEM)
+    repository = Repository(tmp_path / "p", TEXT, tmp_path / "home").on(address)
+    done = repository.run("--mirror", URL, "--mirror-ca", str(tmp_path / "ca.pem"))
+    assert done.status == 0, done
+    log = done.log("job")
+    assert 'location = "m.corp:5443"\n' in log
+    assert PEM in log
+    assert "mode 755\n" in log
+    assert f"podman pulls through {URL} (--mirror)" in done.stdout
+
+
+def test_without_it_nothing_is_placed(tmp_path: Path, address: str) -> None:
+    repository = Repository(tmp_path / "p", TEXT, tmp_path / "home").on(address)
+    done = repository.run()
+    assert done.status == 1
+    assert "m.corp" not in done.stdout.replace("m.corp:5443/ca.crt", "")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--mirror", "m.corp:5000"), "mirror_url"),
+        (("--mirror", f"{URL}/path"), "mirror_url"),
+        (("--mirror", URL, "--mirror-ca", "none.pem"), "none.pem: No such file"),
+        (("--mirror", URL, "--mirror-ca", ".gitlab-ci.yml"), "no certificate in PEM"),
+    ],
+)
+def test_bad_options_are_refused_before_anything_is_made(
+    tmp_path: Path, options: tuple[str, ...], said: str
+) -> None:
+    repository = Repository(tmp_path / "p", TEXT, tmp_path / "home")
+    done = repository.run(*options)
+    assert done.status == 2, done
+    assert said in done.stderr
+    assert not repository.state.exists()
+
+
+def test_folders_of_an_image_keep_their_mode(address: str) -> None:
+    engine = connect(address)
+    container = engine.create(
+        ContainerSpec(image="busybox", name=f"homeport-placed-{id(address)}", command=("true",))
+    )
+    try:
+        place(engine, container, {"/tmp/a/b/c": "text", "/etc/d": "more"})
+        engine.start(container)
+        assert engine.wait(container) == 0
+        found = engine.path_info(container, "/tmp/a/b/c")
+        assert found is not None
+        assert not found.directory
+    finally:
+        engine.remove(container)
+        engine.close()
