@@ -64,8 +64,10 @@ configs: {}
     "colima": (
         COLIMA,
         "yaml",
-        "# cores\ncpu: 2\n\nruntime: docker\n# EXAMPLE\n# docker:\n#   x: y\n"
-        "docker: {}\nvm: qemu\n",
+        (
+            "# cores\ncpu: 2\n\nruntime: docker\n# EXAMPLE\n# docker:\n#   x: y\n"
+            "docker: {}\nvm: qemu\n"
+        ),
     ),
     "orbstack": (ORBSTACK, "json", '{\n\t"debug": true\n}\n'),
 }
