@@ -88,14 +88,18 @@ def take_back(
     passed: Passed,
     *,
     restart: bool,
+    fresh: bool = False,
 ) -> tuple[Finding, ...]:
     """Clear the engine, put the files back, and have it read them; what went otherwise than hoped.
+    `fresh`: nobody has begun with it yet.
 
     The files are put back whatever the engine says: with them it starts as it did before us.
     """
     findings = []
     # With all files in place, an earlier run has cleared the engine; or it never knew of us.
-    begun = any(host.state(target.path) != target.target for target in targets)
+    # A fresh undo clears it in any case: its owner may have put back the files, and the engine
+    # still holds what stands in none of them.
+    begun = fresh or any(host.state(target.path) != target.target for target in targets)
     if begun and record.effect is not Effect.RECREATE:
         try:
             kind.before_undo(host, record.engine, record.changes)

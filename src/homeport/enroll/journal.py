@@ -138,17 +138,13 @@ class Journal:
     def forget(self, engine: str) -> None:
         self._write([entry for entry in self.records() if entry.engine.id != engine])
 
-    def forget_file(self, path: str) -> bool:
-        """Leave a file to its owner as it is; whether it was ours."""
-        found = self.records()
-        kept = [
-            replace(entry, changes=tuple(item for item in entry.changes if item.path != path))
-            for entry in found
-        ]
-        if kept == list(found):
-            return False
-        self._write([entry for entry in kept if entry.changes])
-        return True
+    def leave_files(self, record: Record, paths: Sequence[str]) -> None:
+        """Leave files of an engine to their owner as they are."""
+        changes = tuple(change for change in record.changes if change.path not in paths)
+        if changes:
+            self.keep(replace(record, changes=changes))
+        else:
+            self.forget(record.engine.id)
 
     def begin(self, step: Step) -> None:
         """Say what is about to be done. It is on the disk when this returns."""

@@ -7,10 +7,11 @@ from typing import Optional
 from homeport.enroll.carrying import Passed, take_back, targets_of
 from homeport.enroll.engines.api import EngineKind
 from homeport.enroll.engines.kinds import find_kind
-from homeport.enroll.errors import EnrollError
+from homeport.enroll.errors import BrokenFileError, EnrollError
+from homeport.enroll.formats.keyed import find_format
 from homeport.enroll.host import Host
-from homeport.enroll.journal import Journal, Step
-from homeport.enroll.model import FileState, Finding
+from homeport.enroll.journal import Journal, Record, Step
+from homeport.enroll.model import FileChange, FileState, Finding, KeyChange, Ownership
 from homeport.enroll.recovery import recover
 
 
@@ -43,14 +44,16 @@ def undo(
     with journal.locked():
         passed("locked")
         finished = recover(host, journal, find=find, passed=passed, keep=keep)
+        records = journal.records()
         for path in keep:
-            if not journal.forget_file(path) and not _was_in(finished, path):
+            if not any(_has(record, path) for record in records) and not _was_in(finished, path):
                 raise EnrollError(f"{path} is no file that homeport has changed")
-        chosen = [
-            record
-            for record in journal.records()
-            if not engines or record.engine.kind in engines or record.engine.id in engines
-        ]
+        chosen = []
+        for record in records:
+            if not engines or record.engine.kind in engines or record.engine.id in engines:
+                chosen.append(replace(record, changes=_kept(host, record.changes, keep)))
+            elif any(_has(record, path) for path in keep):
+                journal.leave_files(record, keep)
         view: dict[str, Optional[FileState]] = {}
         ways = [(record, targets_of(host, record.changes, view)) for record in reversed(chosen)]
         done = [_resumed(finished)] if finished is not None else []
@@ -66,13 +69,44 @@ def _undo_one(host: Host, journal: Journal, step: Step, kind: EngineKind, passed
     journal.begin(step)
     passed("journal")
     restart = record.request.allow_restart
-    findings = take_back(host, kind, record, step.targets, passed, restart=restart)
+    findings = take_back(host, kind, record, step.targets, passed, restart=restart, fresh=True)
     journal.forget(record.engine.id)
     passed("forgotten")
     journal.end()
     passed("end")
-    files = tuple(target.path for target in step.targets)
+    files = tuple(target.path for target in step.targets if target.seen != target.target)
     return Undone(record.engine.id, record.engine.title, files, findings)
+
+
+def _has(record: Record, path: str) -> bool:
+    return any(change.path == path for change in record.changes)
+
+
+def _kept(host: Host, changes: Sequence[FileChange], keep: Sequence[str]) -> tuple[FileChange, ...]:
+    """The changes, with files of `keep` leading back to what they are now. Out of the engine our
+    change is cleared all the same: what it holds outlives the key in its file."""
+    found = []
+    for change in changes:
+        if change.path not in keep:
+            found.append(change)
+            continue
+        current = host.state(change.path)
+        try:
+            found.append(replace(change, before=current, keys=_as_now(change, current)))
+        except BrokenFileError:
+            continue  # nor could the engine read it
+    return tuple(found)
+
+
+def _as_now(change: FileChange, current: Optional[FileState]) -> tuple[KeyChange, ...]:
+    if change.ownership is Ownership.WHOLE:
+        return ()
+    form = find_format(change.format)
+    now = [
+        form.get(current.content, change.path, key.path) if current else (False, None)
+        for key in change.keys
+    ]
+    return tuple(replace(key, had=has, before=value) for key, (has, value) in zip(change.keys, now))
 
 
 def _was_in(step: Optional[Step], path: str) -> bool:

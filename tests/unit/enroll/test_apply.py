@@ -299,6 +299,38 @@ def test_two_engines_that_share_a_file_write_it_once(machine: Machine) -> None:
     assert machine.text(CONFIG) == USERS
 
 
+@pytest.mark.parametrize("theirs", ['{"debug": false}\n', '{"registry-mirrors": ["https://x"]}'])
+def test_a_file_that_is_kept_does_not_keep_the_mirror_in_the_engine(
+    machine: Machine, theirs: str
+) -> None:
+    """A configuration manager has replaced the file and reloaded: without the key, nothing is
+    cleared by that."""
+    machine.write(CONFIG, USERS)
+    kind = FakeKind()
+    applied(machine, kind)
+    machine.write(CONFIG, theirs)
+    (done,) = undo(machine.host, keep=[CONFIG], find=finding(kind))
+    assert machine.text(CONFIG) == theirs
+    assert CONFIG not in done.files
+    assert held(machine.host) == json.loads(theirs).get("registry-mirrors", [])
+    assert Journal(machine.host).records() == ()
+
+
+def test_an_owner_who_has_put_his_file_back_has_not_cleared_the_engine(machine: Machine) -> None:
+    machine.write(CONFIG, '{"debug": true}')
+    kind = FakeKind()
+    made = plan(machine, kind)
+    (engine,) = made.engines
+    alone = tuple(change for change in engine.changes if change.path == CONFIG)
+    made = replace(made, engines=(replace(engine, changes=alone),))
+    apply(machine.host, made, find=finding(kind))
+    machine.write(CONFIG, '{"debug": true}')
+    assert held(machine.host) != []
+    undo(machine.host, find=finding(kind))
+    assert held(machine.host) == []
+    assert machine.text(CONFIG) == '{"debug": true}'
+
+
 def test_what_is_asked_anew_is_remembered_also_where_no_file_changes(machine: Machine) -> None:
     machine.write(CONFIG, USERS)
     kind = FakeKind()
