@@ -92,12 +92,12 @@ KEYS: Mapping[str, Key] = {
     "mirror_url": Key(Mirror, repository=False),
     "mirror_ca": Key(Path, repository=False),
     "rewrite": Key(Target, repository=False, table=True),
+    "projects": Key(Path, repository=False, table=True),
 }
 
 LISTS = frozenset(
     ("pull_policy", "pass_env", "masked", "container.devices", "container.volumes"),
 )
-    "projects": Key(Path, repository=False, table=True),
 
 SIZES = frozenset(
     (

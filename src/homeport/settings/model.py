@@ -133,9 +133,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     ca: str | None = None
     hosts: Mapping[str, Host] = {}
     rewrite: Mapping[str, str] = {}
+    projects: Mapping[str, str] = {}
     variables_from: VariablesFrom | None = None
     container_registry: str | None = None
-    projects: Mapping[str, str] = {}
     container_registries: Mapping[str, str] = {}
     container_registry_library: bool = False
     mirror_url: str | None = None
