@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.mirror.audit import audit
 from benchmarks.mirror.figures import Figures, measure
 from benchmarks.mirror.pulling import pulls
 from benchmarks.mirror.servers import docker_registry, homeport, make_content, nginx, own, stub
@@ -48,6 +49,7 @@ def main() -> int:
     print("\n".join(targets({label: median(runs) for label, runs in found.items()})))
     print()
     print("\n".join(pulls(tags=options.tags)))
+    print("\n".join(audit()))
     return 0
 
 
