@@ -22,7 +22,7 @@ from homeport.enroll.host import Host
 from homeport.enroll.model import Finding, Request
 from homeport.enroll.plan import fault
 
-_FAULTS = ("broken-file", "flag-conflict", "failed")
+_FAULTS = ("broken-file", "broken-hosts-file", "flag-conflict", "failed")
 _RANK = {"error": 0, "warning": 1, "note": 2}
 
 

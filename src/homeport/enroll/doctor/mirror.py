@@ -40,11 +40,15 @@ def look_at_mirror(scene: Scene) -> Iterator[Diagnosis]:
     except EnrollError as error:
         yield Diagnosis(subject, Finding("mirror-url", error.message, error.hint, "", "error"))
         return
+    if not client.address.path and not _is_registry(answer):
+        words = f"{mirror.url} answers {answer.status} to /v2/: it is no registry"
+        hint = "is it the right port, and is there no proxy or login page before it?"
+        yield Diagnosis(subject, Finding("not-a-mirror", words, hint, "", "error"))
+        return
     try:
         found = probe(mirror, scene.host.env, docker=bool(scene.of("docker")))
     except UnreachableMirrorError as error:
-        code = "mirror-unreachable" if answer.status in (200, 401) else "not-a-mirror"
-        yield Diagnosis(subject, Finding(code, error.message, error.hint, "", "error"))
+        yield Diagnosis(subject, _unreached(error))
         return
     except EnrollError as error:
         yield Diagnosis(subject, Finding("mirror-url", error.message, error.hint, "", "error"))
@@ -55,10 +59,17 @@ def look_at_mirror(scene: Scene) -> Iterator[Diagnosis]:
         yield Diagnosis(subject, finding)
 
 
+def _is_registry(answer: Answer) -> bool:
+    html = "text/html" in answer.headers.get("content-type", "")
+    return answer.status in (200, 401) and not (html and answer.status == 200)
+
+
 def _unreached(error: UnreachableMirrorError) -> Finding:
     hint = "" if error.hint == "nothing was changed" else error.hint
     tls = "certificate" in error.message or "TLS" in error.message
     code = "mirror-tls" if tls else "mirror-unreachable"
+    if "no registry" in error.message:
+        code = "not-a-mirror"
     return Finding(code, error.message, hint, "", "error")
 
 
