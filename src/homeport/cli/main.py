@@ -36,6 +36,7 @@ COMMANDS = (
     "last",
     "logs",
     "rerun",
+    "shell",
     "list",
     "lint",
     "render",

@@ -43,6 +43,11 @@ def add_command(commands: Commands) -> None:
         nargs="*",
         text="a job, a parallel group or a glob (default: the whole pipeline)",
     )
+    parser.add_argument(
+        "--shell-on-failure",
+        action="store_true",
+        help="open a shell in the place of each job whose script fails; needs a terminal",
+    )
     add_run_options(parser)
 
 
@@ -112,6 +117,12 @@ def main(args: argparse.Namespace) -> int:
     from homeport.errors import HomeportError
     from homeport.pipeline.model.pipeline import Verdict
 
+    if getattr(args, "shell_on_failure", False):
+        from homeport.cli.shell import need_terminal
+
+        need_terminal(
+            "--shell-on-failure", also="--json prints events on it" if args.json else None
+        )
     if args.junit or args.html:
         from homeport.cli.report_files import check_report_files
 
@@ -202,6 +213,8 @@ def _refuse(args: argparse.Namespace) -> int:
 
 
 def _run(evaluation: "Evaluation", args: argparse.Namespace) -> int:
+    from msgspec import structs
+
     from homeport.cli.output import wants_colour
     from homeport.pipeline.run import RunOptions, run_pipeline
 
@@ -217,9 +230,24 @@ def _run(evaluation: "Evaluation", args: argparse.Namespace) -> int:
     gc.enable()
     stop = stop_on_signals()
     with _report(args, colour=colour) as report:
+        if getattr(args, "shell_on_failure", False):
+            options = structs.replace(options, interactive=_shells(report))
         finished = run_pipeline(evaluation, options, report, stop)
     _tell_more(evaluation, finished.run, args)
     return _status(finished, stop, args)
+
+
+def _shells(report: "JsonLines | Console") -> "Interactive":
+    from homeport.cli.shell import say
+    from homeport.pipeline.execute.interactive import Interactive
+    from homeport.pipeline.report.console import Console
+
+    def tell(message: str) -> None:
+        if isinstance(report, Console):
+            report.flush()
+        say(message)
+
+    return Interactive(tell, before=False)
 
 
 def _tell_more(evaluation: "Evaluation", run: str, args: argparse.Namespace) -> None:

@@ -118,6 +118,17 @@ class Stream(Protocol):
     def close(self) -> None: ...
 
 
+class Terminal(Protocol):
+    """A command in a container on a terminal of its own. `read` gives empty bytes at its end;
+    `close` ends a `read` of another thread, `end` lets go of everything."""
+
+    def read(self) -> bytes: ...
+    def write(self, data: bytes) -> None: ...
+    def resize(self, rows: int, columns: int) -> None: ...
+    def close(self) -> None: ...
+    def end(self) -> None: ...
+
+
 class Engine(Protocol):
     """A container engine. Methods are thread-safe and raise `EngineError`; each has a timeout."""
 
@@ -154,6 +165,12 @@ class Engine(Protocol):
     def check(self, container: str, command: Sequence[str], timeout: float) -> int:
         """Run a further command in a running container to its end; its exit code. Its output is
         dropped, and its input is empty. `EngineError` if it takes longer than `timeout` seconds."""
+        ...
+
+    def terminal(
+        self, container: str, command: Sequence[str], *, folder: str, env: Mapping[str, str]
+    ) -> Terminal:
+        """Run a further command in a running container, in `folder`, on a terminal."""
         ...
 
     def state(self, container: str) -> ContainerState: ...

@@ -20,6 +20,7 @@ from homeport.engine.api import (
 )
 from homeport.engine.http import TIMEOUT, Client, Reply
 from homeport.engine.stream import AttachedStream, read_frames
+from homeport.engine.terminal import ExecTerminal
 
 OLDEST = (1, 41)
 NEWEST = (1, 47)
@@ -149,6 +150,26 @@ class DockerEngine:
         reply = self._call("POST", f"/containers/{container}/exec", content=content)
         identity = str(_mapping(reply.body()).get("Id", ""))
         self._call("POST", f"/exec/{identity}/start", content={"Detach": True}).close()
+
+    def terminal(
+        self, container: str, command: Sequence[str], *, folder: str, env: Mapping[str, str]
+    ) -> ExecTerminal:
+        content = {
+            **dict.fromkeys(("AttachStdin", "AttachStdout", "AttachStderr", "Tty"), True),
+            "Cmd": list(command),
+            "Env": [f"{name}={value}" for name, value in env.items()],
+            "WorkingDir": folder,
+        }
+        reply = self._call("POST", f"/containers/{container}/exec", content=content)
+        path = f"/exec/{_mapping(reply.body()).get('Id', '')}"
+        start = {"Detach": False, "Tty": True}
+        reply = self._call("POST", f"{path}/start", content=start, headers=_UPGRADE)
+
+        def resize(rows: int, columns: int) -> None:
+            size = {"h": str(rows), "w": str(columns)}
+            self._call("POST", f"{path}/resize", size).close()
+
+        return ExecTerminal(self._client, reply, resize)
 
     def check(self, container: str, command: Sequence[str], timeout: float) -> int:
         content = {"Cmd": list(command), "AttachStdout": True, "AttachStderr": True}

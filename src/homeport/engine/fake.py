@@ -21,6 +21,7 @@ from homeport.engine.api import (
     Login,
     Marked,
     PathInfo,
+    Terminal,
 )
 
 _SIGNALS = {"SIGTERM": 15, "SIGKILL": 9, "SIGINT": 2}
@@ -304,6 +305,13 @@ class FakeEngine:
         self._called("networks")
         wanted = labels.items()
         return tuple(name for name, own in self.held_networks.items() if wanted <= own.items())
+
+    def terminal(
+        self, container: str, command: Sequence[str], *, folder: str, env: Mapping[str, str]
+    ) -> Terminal:
+        del container, command, folder, env
+        self._called("terminal")
+        raise EngineError.of("this engine has no terminals", code="engine-refused")
 
     def marked(self, label: str) -> Sequence[Marked]:
         self._called("marked")

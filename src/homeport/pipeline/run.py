@@ -15,6 +15,7 @@ from homeport.pipeline.execute.dotenv import DotenvLimits
 from homeport.pipeline.execute.earlier import refuse_missing
 from homeport.pipeline.execute.executors import Executors, find_engine
 from homeport.pipeline.execute.history import Recorder
+from homeport.pipeline.execute.interactive import Interactive
 from homeport.pipeline.execute.job import JobRunner
 from homeport.pipeline.execute.scheduler import run_plan
 from homeport.pipeline.execute.slots import Slots
@@ -35,14 +36,17 @@ PULL_POLICY = ("if-not-present",)
 
 class RunOptions(Struct, frozen=True, kw_only=True):
     """What to run of a pipeline, and how. `jobs` are names, groups or globs (none: everything);
-    `needs` adds all that they need; `now` starts delayed jobs without their delay; `play` are manual
-    jobs to start, by name, group or glob, where the whole pipeline is run."""
+    `needs` adds all that they need; `now` starts delayed jobs without their delay; `play` are
+    manual jobs to start, by name, group or glob, where the whole pipeline is run.
+    `interactive` opens shells on the terminal; where that is before the scripts, the run is not
+    remembered."""
 
     jobs: tuple[str, ...] = ()
     needs: bool = False
     now: bool = False
     play: tuple[str, ...] = ()
     colour: bool = False
+    interactive: Interactive | None = None
 
 
 def run_pipeline(
@@ -72,6 +76,8 @@ def run_pipeline(
     ):
         executors.prepare(run.builds_path)
         emit = _both(recorder, emit)
+        if options.interactive is not None:
+            emit = options.interactive.quietly(emit)
         clock = _clock()
         secrets = _secrets(evaluation, env)
         make_runner = partial(
@@ -87,6 +93,7 @@ def run_pipeline(
             cache_folder=state.cache_path / "cache",
             cache_bytes=settings.keep_cache_size,
             services_timeout=settings.container.services_timeout,
+            interactive=options.interactive,
         )
         runner = make_runner(plan, earlier=state.latest, emit=emit, secrets=secrets)
         slots = Slots(settings.concurrency)
@@ -128,6 +135,8 @@ def run_pipeline(
             downstream=downstream,
         )
         run.finish(finished.status)
+        if options.interactive is not None and options.interactive.before:
+            remove(str(run.folder))
         return finished
 
 

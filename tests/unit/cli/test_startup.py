@@ -54,6 +54,7 @@ ALLOWED = {
     "homeport.cli.report_files",
     "homeport.cli.rerun",
     "homeport.cli.run",
+    "homeport.cli.shell",
     "homeport.cli.update",
     "homeport.cli.simulation",
 }

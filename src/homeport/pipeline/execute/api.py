@@ -218,6 +218,11 @@ class Session(Protocol):
         """
         ...
 
+    def interact(self, prompt: str, stop: Stop) -> int:
+        """Open the job's shell on this process's terminal, with the job's variables, in the project
+        dir; its exit status. It ends when `stop` is requested."""
+        ...
+
     def collect(self, selection: Selection, into: Path) -> tuple[int, tuple[str, ...]]:
         """Copy the selected files to the tree `into`; (files taken, patterns that match nothing).
 

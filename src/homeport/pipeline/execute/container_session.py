@@ -3,6 +3,7 @@
 The container is started for the script and once more for the after_script.
 """
 
+import os
 import re
 import threading
 import time
@@ -36,6 +37,10 @@ _PATIENCE = 15.0
 # Every process but the first, which ignores signals it has no handler for: so its child ends and
 # the shell, with nothing left to wait for, too.
 _TERMINATE = ("sh", "-c", "kill -TERM -1")
+_INTERACTIVE = (
+    "for s in /usr/local/bin/bash /usr/bin/bash /bin/bash; do "
+    "[ -x $s ] && exec $s --norc -i; done; exec sh -i"
+)
 _NO_SHELL = re.compile(r"executable file not found|exec.*no such file or directory|not found")
 
 
@@ -108,6 +113,35 @@ class ContainerSession:
             if stream is not None:
                 stream.close()
         return _ended(code, stop)
+
+    def interact(self, prompt: str, stop: Stop) -> int:
+        """The container's first shell waits for its script while another one has the terminal."""
+        from homeport.lib.terminal import relay
+
+        stream: Stream | None = None
+        try:
+            stream = self._start()
+            terminal = self._engine.terminal(
+                self._container,
+                ("sh", "-c", _INTERACTIVE),
+                folder=self._project_dir,
+                env={"PS1": prompt, "TERM": os.environ.get("TERM", "dumb")},
+            )
+            unsubscribe = stop.subscribe(terminal.close)
+            try:
+                relay(terminal)
+            finally:
+                unsubscribe()
+                terminal.end()
+        except EngineError as error:
+            raise self._failed("cannot open a shell in", error) from error
+        finally:
+            if stream is not None:
+                with suppress(EngineError):
+                    self._engine.kill(self._container, "SIGKILL")
+                    self._engine.wait(self._container)
+                stream.close()
+        return 0
 
     def collect(self, selection: Selection, into: Path) -> tuple[int, tuple[str, ...]]:
         try:

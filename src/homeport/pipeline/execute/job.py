@@ -41,6 +41,7 @@ from homeport.pipeline.model.plan import JobPlan, Plan
 
 if TYPE_CHECKING:
     from homeport.pipeline.execute.cache import JobCaches
+    from homeport.pipeline.execute.interactive import Interactive
 
 _NO_CHECKOUT = frozenset({"none", "empty"})
 
@@ -53,6 +54,7 @@ class JobRunner:
     time of day in ISO 8601. `secrets` are values to hide in every job beside its own masked ones.
     `cache_folder` is where the repository's caches are kept, `cache_bytes` what they may take;
     without a folder there are none. `upstream` finds jobs of the pipelines above this one.
+    `interactive` opens shells in the jobs' places.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class JobRunner:
         cache_folder: Path | None = None,
         cache_bytes: int = 0,
         services_timeout: float = SERVICES_TIMEOUT,
+        interactive: "Interactive | None" = None,
         upstream: Callable[[CrossNeed], Given | None] = lambda _need: None,
     ) -> None:
         self._plan = plan
@@ -89,6 +92,7 @@ class JobRunner:
         self._cache_folder = cache_folder
         self._cache_bytes = cache_bytes
         self._services_timeout = services_timeout
+        self._interactive = interactive
         self._upstream = upstream
 
     def given_to(self, job: JobPlan) -> Needed:
@@ -117,6 +121,8 @@ class JobRunner:
             log=str(log) if log.exists() else None,
             phases=phases.end(),
         )
+        if self._interactive is not None and self._interactive.before:
+            return result  # the job has not run: what it left earlier still counts
         try:
             self._handover.remember(job.name, result)
         except HomeportError as error:
@@ -205,7 +211,12 @@ class JobRunner:
                         session.close()
                         session = open_session()
                         session.put(tree, artifacts)
+            if self._interactive is not None and self._interactive.before:
+                self._interactive.open(job.name, session, stop)
+                return JobResult(status=Status.SUCCESS, exit_code=0)
             scripts = ScriptRunner(job, environment, session, output, colour=self._colour)
+            if self._interactive is not None:
+                scripts.on_failure = partial(self._interactive.open, job.name, session, stop)
             phases.begin("script")
             result = scripts.run(stop)
             phases.begin("artifacts")

@@ -1,6 +1,6 @@
 """The scripts of a job in an open session, each within its time, and what they come to."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Timer
 
 from msgspec import structs
@@ -22,7 +22,8 @@ _EXPIRED = "timeout"
 class ScriptRunner:
     """Runs before_script with script, and then after_script, once.
 
-    `out_of_time` tells afterwards whether the job's whole time was used up.
+    `out_of_time` tells afterwards whether the job's whole time was used up. `on_failure` is called
+    between the two when the first has failed.
     """
 
     def __init__(
@@ -40,10 +41,13 @@ class ScriptRunner:
         self._output = output
         self._colour = colour
         self.out_of_time = False
+        self.on_failure: Callable[[], object] = lambda: None
 
     def run(self, stop: Stop) -> JobResult:
         """The result as far as the scripts decide it."""
         result = self._script(stop)
+        if result.status is Status.FAILED:
+            self.on_failure()
         if self._job.after_script:
             result = self._after_script(result, stop)
         return result

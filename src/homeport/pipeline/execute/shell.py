@@ -142,6 +142,22 @@ class ShellSession:
             unsubscribe()
         return _ended(code, stop)
 
+    def interact(self, prompt: str, stop: Stop) -> int:
+        from homeport.lib.process import kill_marked
+        from homeport.lib.terminal import run_here
+
+        plain = ("--norc",) if self._shell.endswith("bash") else ()
+        env = {**self._env, "PS1": prompt, "TERM": os.environ.get("TERM", "dumb")}
+        try:
+            return run_here(
+                [self._shell, *plain, "-i"], cwd=self._project, env=env, started=stop.subscribe
+            )
+        except OSError as error:
+            raise ExecutorError(self._in_words(error)) from error
+        finally:
+            # With its end, as entries have one: another session's folder may begin like ours.
+            kill_marked(f"{MARK}={self._env[MARK]}\0")
+
     def collect(self, selection: Selection, into: Path) -> tuple[int, tuple[str, ...]]:
         from homeport.pipeline.execute.artifacts import take_out
 

@@ -97,6 +97,11 @@ class Console:
             self._held.append(text)
             self._write()
 
+    def flush(self) -> None:
+        """Write what is held back, before somebody else writes on the same terminal."""
+        with self._lock:
+            self._write()
+
     def close(self) -> None:
         """Write what is held back and end the thread that would do so; may be called again.
 
