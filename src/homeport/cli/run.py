@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from homeport.errors import ExitCode, Problem
     from homeport.pipeline.execute.api import Stop
+    from homeport.pipeline.execute.interactive import Interactive
     from homeport.pipeline.flow import Evaluation
     from homeport.pipeline.model.event import RunFinished
     from homeport.pipeline.report.console import Console
@@ -93,6 +94,14 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "--fail-on-blocked", action="store_true", help="exit 1 when a manual job blocks the rest"
     )
     group.add_argument(
+        "--project",
+        dest="checkouts",
+        metavar="GROUP/NAME=PATH",
+        action="append",
+        default=[],
+        help="the checkout to run where a job triggers that project; may be repeated",
+    )
+    group.add_argument(
         "--fail-on-child",
         action="store_true",
         help="exit 1 when a child pipeline fails that its trigger job does not wait for",
@@ -106,14 +115,6 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     from homeport.cli.output import has_errors, print_problems
     from homeport.cli.source import evaluate_for, worth_saying
-    group.add_argument(
-        "--project",
-        dest="checkouts",
-        metavar="GROUP/NAME=PATH",
-        action="append",
-        default=[],
-        help="the checkout to run where a job triggers that project; may be repeated",
-    )
     from homeport.errors import HomeportError
     from homeport.pipeline.model.pipeline import Verdict
 

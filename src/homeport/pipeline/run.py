@@ -114,6 +114,7 @@ def run_pipeline(
                     emit=emit,
                     secrets=secrets | _secrets(child, env),
                     upstream=upstream,
+                    **_elsewhere(child, evaluation, run),
                 ),
                 secrets=secrets,
                 now_delayed=options.now,
@@ -121,7 +122,6 @@ def run_pipeline(
             downstream = Pipelines(shared, Numbers(plan), evaluation, runner, emit=emit)
         finished = run_plan(
             plan,
-                    **_elsewhere(child, evaluation, run),
             runner.run,
             emit,
             run_id=run.id,
@@ -170,15 +170,6 @@ def _snapshot(evaluation: Evaluation, into: Path, tree: Path) -> Snapshot:
     )
 
 
-def _dotenv_limits(own: LimitSettings) -> DotenvLimits:
-    given = {"size": own.dotenv_size, "variables": own.dotenv_variables}
-    return DotenvLimits(**{name: value for name, value in given.items() if value is not None})
-
-
-def _secrets(evaluation: Evaluation, env: Mapping[str, str]) -> frozenset[str]:
-    """Values that no output may show: the user's masked variables, secrets that jobs are passed."""
-    trigger, settings = evaluation.trigger, evaluation.request.settings
-    given = (variable.value for variable in trigger.variables if variable.key in trigger.masked)
 def _elsewhere(child: Evaluation, main: Evaluation, run: Run) -> dict[str, Any]:
     """What is different for jobs of another project: its own files, and its own caches."""
     request = child.request
@@ -193,6 +184,15 @@ def _elsewhere(child: Evaluation, main: Evaluation, run: Run) -> dict[str, Any]:
     }
 
 
+def _dotenv_limits(own: LimitSettings) -> DotenvLimits:
+    given = {"size": own.dotenv_size, "variables": own.dotenv_variables}
+    return DotenvLimits(**{name: value for name, value in given.items() if value is not None})
+
+
+def _secrets(evaluation: Evaluation, env: Mapping[str, str]) -> frozenset[str]:
+    """Values that no output may show: the user's masked variables, secrets that jobs are passed."""
+    trigger, settings = evaluation.trigger, evaluation.request.settings
+    given = (variable.value for variable in trigger.variables if variable.key in trigger.masked)
     passed = (env.get(name, "") for name in settings.pass_env if settings.masks(name))
     return frozenset(value for value in (*given, *passed) if value)
 
