@@ -154,8 +154,11 @@ class Summary:
             if finished.failed:
                 yield paint(f"Failed: {_names(finished.failed)}", COLOURS[Status.FAILED], on=colour)
             yield f"It waits for manual jobs: {_names(finished.blocked)}"
-            if finished.status is Status.MANUAL and not self._children:
-                yield f"  start them with: homeport run {_arguments(finished.blocked)}"
+            # Those of child pipelines cannot be named.
+            inside = {name for child in self._children for name in child.blocked}
+            named = [name for name in finished.blocked if name not in inside]
+            if named:
+                yield f"  start them with: homeport run {_arguments(named)}"
         yield from self._logs()
 
     def _unawaited(self, *, colour: bool) -> Iterator[str]:
