@@ -114,9 +114,6 @@ def _settings(root: Path, args: argparse.Namespace) -> "Settings":
     return load_settings(root, os.environ, flags)
 
 
-def parse_variables(pairs: list[str]) -> dict[str, str]:
-    """`--variable KEY=VALUE`, in order."""
-    variables = {}
 def _parse_checkouts(pairs: list[str]) -> dict[str, str]:
     """`--project GROUP/NAME=PATH`: each to the root of the repository that holds the path."""
     projects = {}
@@ -130,6 +127,9 @@ def _parse_checkouts(pairs: list[str]) -> dict[str, str]:
     return projects
 
 
+def parse_variables(pairs: list[str]) -> dict[str, str]:
+    """`--variable KEY=VALUE`, in order."""
+    variables = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         named = key.isascii() and key.replace("_", "a").isalnum() and not key[0].isdigit()
