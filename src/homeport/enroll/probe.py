@@ -104,7 +104,7 @@ def _doors(url: str, hub_url: str, about: Optional[Mapping[str, Any]]) -> "tuple
     known: dict[str, str] = {}
     for entry in listeners if isinstance(listeners, list) else ():
         if isinstance(entry, dict) and isinstance(entry.get("url"), str):
-            known.setdefault(str(entry.get("role")), parse_address(entry["url"]).url)
+            known.setdefault(str(entry.get("role")), _said_address(entry["url"]))
     if "both" in known and not {"registry", "docker-mirror"} & set(known):
         return url, _hub(hub_url) or url
     registry = known.get("registry") or known.get("both") or url
@@ -112,6 +112,16 @@ def _doors(url: str, hub_url: str, about: Optional[Mapping[str, Any]]) -> "tuple
     # A URL that leads to the registry's door is kept in the user's words.
     at_registry = url in known.values() and url != known.get("docker-mirror")
     return url if at_registry else registry, _hub(hub_url) or hub
+
+
+def _said_address(url: str) -> str:
+    try:
+        return parse_address(url).url
+    except EnrollError as error:
+        raise EnrollError(
+            f"the mirror says of itself what is no address: {error.message}",
+            hint="mend external_url in its configuration",
+        ) from None
 
 
 def _hub(hub_url: str) -> str:

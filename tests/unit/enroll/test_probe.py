@@ -198,7 +198,7 @@ def test_hostile_introductions_are_not_believed(monkeypatch: pytest.MonkeyPatch)
         assert found.mirror.url == found.mirror.hub_url == "https://m"
         assert len(found.version) <= 64
     Doors(monkeypatch, homeport(("docker-mirror", 'https://m/"; rm -rf')))
-    with pytest.raises(EnrollError):
+    with pytest.raises(EnrollError, match="the mirror says of itself"):
         probe(Mirror("https://m", ""), {})
 
 
