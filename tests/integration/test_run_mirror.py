@@ -1,5 +1,8 @@
 """`homeport run --mirror` on real engines: what a job's container holds, and what is said."""
 
+import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -81,3 +84,41 @@ def test_folders_of_an_image_keep_their_mode(address: str) -> None:
     finally:
         engine.remove(container)
         engine.close()
+
+
+ENTRY = ["sh", "-c", 'echo "with $0 $*"; cat /etc/docker/certs.d/*/ca.crt; sleep 30']
+DIND = """\
+job:
+  image: busybox
+  services: [{name: 'NAME', alias: docker, command: [--debug]}]
+  variables: {CI_DEBUG_SERVICES: 'true', WAIT_FOR_SERVICES_TIMEOUT: '0'}
+  script: [sleep 2]
+"""
+
+
+@pytest.fixture
+def dind(networked_address: str) -> Iterator[str]:
+    """An image that takes options as Docker's own does, and tells what it got."""
+    engine = connect(networked_address)
+    name, tag = "homeport-tests", f"dind-{os.getpid()}"
+    container = engine.create(ContainerSpec(image="busybox", name=f"homeport-make-{os.getpid()}"))
+    changes = f"ENTRYPOINT {json.dumps(ENTRY)}"
+    query = {"container": container, "repo": name, "tag": tag, "changes": changes}
+    engine._call("POST", "/commit", query).close()
+    engine.remove(container)
+    yield f"{name}:{tag}"
+    engine._call("DELETE", f"/images/{name}:{tag}", allowed=(404, 409)).close()
+    engine.close()
+
+
+def test_a_dind_service_receives_the_option_and_the_authority(
+    tmp_path: Path, networked_address: str, dind: str
+) -> None:
+    (tmp_path / "ca.pem").write_text(PEM)
+    repository = Repository(tmp_path / "p", DIND.replace("NAME", dind), tmp_path / "home")
+    options = ("--mirror", URL, "--mirror-ca", str(tmp_path / "ca.pem"))
+    done = repository.on(networked_address).run(*options)
+    assert done.status == 0, done
+    assert f"with --debug --registry-mirror={URL}" in done.stdout
+    assert "-----BEGIN CERTIFICATE-----" in done.stdout
+    assert f"service {dind} pulls through {URL} (--mirror)" in done.stdout

@@ -16,10 +16,13 @@ from homeport.pipeline.plan.own_engine import (
     Used,
     beside_hub,
     builds_in,
+    expanded,
+    is_kaniko,
     service_tool,
     used_in,
 )
 from homeport.pipeline.plan.through_mirror import Mirror
+from homeport.pipeline.variables.scope import inherited
 
 Read = Callable[[str], str | None]
 """The text of a file of the repository by its path in it, None if there is none."""
@@ -35,7 +38,7 @@ def lint_for_mirror(
     """Each finding once, however many jobs share its line. `merged` is the whole configuration
     with the places of its values."""
     found: dict[tuple[str, Span | None, str], Problem] = {}
-    linter = _Linter(merged, mirror, read)
+    linter = _Linter(config, merged, mirror, read)
     for job in config.jobs.values():
         for problem in linter.job(job):
             shared = "" if problem.span else problem.message
@@ -44,7 +47,10 @@ def lint_for_mirror(
 
 
 class _Linter:
-    def __init__(self, merged: Mapping[Any, Any], mirror: Mirror, read: Read) -> None:
+    def __init__(
+        self, config: Config, merged: Mapping[Any, Any], mirror: Mirror, read: Read
+    ) -> None:
+        self._config = config
         self._merged = merged
         self._mirror = mirror
         self._read = read
@@ -61,13 +67,25 @@ class _Linter:
             for build in builds_in(commands):
                 span = self._place(job, keyword, build.command)
                 yield from self._dockerfile(build.dockerfile, span)
+        yield from self._kaniko_image(job)
+
+    def _kaniko_image(self, job: Job) -> Iterator[Problem]:
+        """A job of kaniko's image whose script does not name the program by its path."""
+        commands = (*job.before_script, *job.script)
+        named = any(used.tool is Tool.KANIKO for used in used_in(commands))
+        if job.image is None or named or any("--registry-m" in text for text in commands):
+            return
+        if is_kaniko(expanded(job.image.name, self._values(job))):
+            used = Used(tool=Tool.KANIKO, command=0, words="kaniko")
+            yield from self._used(job, used, job.image.span or job.span)
 
     def _images(self, job: Job) -> Iterator[Problem]:
+        values = self._values(job)
         if job.image is not None:
-            for image, registry in self._beside([job.image.name]):
+            for image, registry in self._beside([expanded(job.image.name, values)]):
                 yield self._not_hub(f"image {image}", registry, job.image.span or job.span)
         for number, service in enumerate(job.services):
-            for image, registry in self._beside([service.name]):
+            for image, registry in self._beside([expanded(service.name, values)]):
                 span = self._place(job, "services", number)
                 yield self._not_hub(f"service {image}", registry, span)
 
@@ -87,11 +105,12 @@ class _Linter:
 
     def _service(self, job: Job, number: int, service: Service) -> Iterator[Problem]:
         words = (*(service.entrypoint or ()), *(service.command or ()))
-        tool = service_tool(service.name)
+        name = expanded(service.name, self._values(job))
+        tool = service_tool(name)
         if tool is Tool.DIND and not any(self._mirror.host in word for word in words):
             yield self._own(
                 "mirror-dind",
-                f"service {service.name} is a Docker engine of its own, which knows of no mirror",
+                f"service {name} is a Docker engine of its own, which knows of no mirror",
                 self._place(job, "services", number),
                 f'add command: ["--registry-mirror={self._mirror.url}"]'
                 + self._authority(f"/etc/docker/certs.d/{self._mirror.host}/ca.crt"),
@@ -99,7 +118,7 @@ class _Linter:
         elif tool is Tool.BUILDKIT:
             yield self._own(
                 "mirror-buildkit",
-                f"service {service.name} is a builder of its own, which knows of no mirror",
+                f"service {name} is a builder of its own, which knows of no mirror",
                 self._place(job, "services", number),
                 f"{self._buildkitd()} in its /etc/buildkit/buildkitd.toml",
             )
@@ -113,7 +132,7 @@ class _Linter:
                     span,
                     f"add --buildkitd-config FILE, with {self._buildkitd()}",
                 )
-            case Tool.KANIKO if "KANIKO_REGISTRY_MIRROR" not in self._variables(job):
+            case Tool.KANIKO if "KANIKO_REGISTRY_MIRROR" not in self._values(job):
                 yield self._own(
                     "mirror-kaniko",
                     "kaniko pulls images by itself, and is given no mirror",
@@ -159,9 +178,15 @@ class _Linter:
     def _buildkitd(self) -> str:
         return f'[registry."docker.io"] mirrors = ["{self._mirror.host}"]'
 
-    def _variables(self, job: Job) -> set[str]:
-        written = self._merged.get("variables")
-        return {*job.variables, *(written if isinstance(written, dict) else ())}
+    def _values(self, job: Job) -> dict[str, str]:
+        """The variables that the file gives a job."""
+        return {
+            key: variable.value
+            for key, variable in {
+                **inherited(self._config.variables, job.inherit_variables),
+                **job.variables,
+            }.items()
+        }
 
     def _place(self, job: Job, keyword: str, number: int) -> Span | None:
         """Where the item of a list was written: in the job, in `default:`, or at the top."""

@@ -5,7 +5,7 @@ of Docker's own image, GitLab's documentation of Docker-in-Docker, kaniko's and 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 
 from msgspec import Struct
@@ -46,6 +46,20 @@ class Used(Struct, frozen=True, kw_only=True):
     words: str
 
 
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+_ROUNDS = 4
+_LONGEST = 1000
+
+
+def expanded(text: str, values: Mapping[str, str]) -> str:
+    """A name with the variables that are known before the job starts; others stay as written."""
+    for _ in range(_ROUNDS):
+        if "$" not in text or len(text) > _LONGEST:
+            break
+        text = _VARIABLE.sub(lambda found: values.get(found[1] or found[2], found[0]), text)
+    return text[:_LONGEST]
+
+
 def service_tool(image: str) -> Tool | None:
     """The engine that a service is: `docker:24-dind`, `registry.corp/docker:dind`, …"""
     last = image.rpartition("/")[2]
@@ -72,7 +86,7 @@ def used_in(commands: Sequence[str]) -> Iterator[Used]:
         text = _FOLDED.sub(" ", command)
         if any(not _CONFIGURED.search(found[1]) for found in _CREATE.finditer(text)):
             yield Used(tool=Tool.BUILDX, command=number, words="docker buildx create")
-        if _KANIKO.search(text) and "--registry-mirror" not in text and "_map" not in text:
+        if _KANIKO.search(text) and "--registry-m" not in text:
             yield Used(tool=Tool.KANIKO, command=number, words="kaniko")
         if found := _CONTAINERS.search(text):
             yield Used(tool=Tool.CONTAINERS, command=number, words=found[1])

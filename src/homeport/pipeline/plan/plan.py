@@ -6,7 +6,6 @@ from homeport.pipeline.model.plan import JobPlan, Plan, Runs, ScopedVariable, Tr
 from homeport.pipeline.model.trigger import Source, Trigger
 from homeport.pipeline.plan.places import choose_place
 from homeport.pipeline.plan.selection import Selected
-from homeport.pipeline.plan.through_mirror import mirror_of, through_mirror
 from homeport.pipeline.variables.predefined import job_variables, pipeline_variables, seed_variables
 from homeport.pipeline.variables.scope import compose, inherited
 from homeport.pipeline.variables.scoped import choose
@@ -36,6 +35,11 @@ def make_plan(pipeline: Pipeline, trigger: Trigger, settings: Settings, selected
         name=pipeline.name,
         auto_cancel=pipeline.auto_cancel,
     )
+    if settings.mirror_url is None:
+        return plan
+    # Imported by who has a mirror: a run without any shall not pay for it.
+    from homeport.pipeline.plan.through_mirror import mirror_of, through_mirror
+
     return through_mirror(plan, mirror_of(settings))
 
 

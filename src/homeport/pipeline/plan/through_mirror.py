@@ -5,13 +5,20 @@ in a container before it starts. What cannot be added is said in the job's log.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from msgspec import Struct, structs
 
 from homeport.pipeline.model.config import Service
 from homeport.pipeline.model.plan import JobPlan, Plan, Runs, ScopedVariable
-from homeport.pipeline.plan.own_engine import Tool, is_kaniko, is_rootless, service_tool, used_in
+from homeport.pipeline.plan.own_engine import (
+    Tool,
+    expanded,
+    is_kaniko,
+    is_rootless,
+    service_tool,
+    used_in,
+)
 from homeport.settings.model import Settings
 
 _URL = re.compile(r"https?://([A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?/?")
@@ -67,10 +74,11 @@ def through_mirror(plan: Plan, mirror: Mirror | None) -> Plan:
 
 
 class _Change:
-    """What is added to one job, and what is said about it."""
+    """What is added to one job, and what is said about it; `values` are its variables so far."""
 
-    def __init__(self, mirror: Mirror) -> None:
+    def __init__(self, mirror: Mirror, values: Mapping[str, str]) -> None:
         self.mirror = mirror
+        self.values = values
         self.notes: list[str] = []
         self.placed: dict[str, str] = {}
         self.variables: list[ScopedVariable] = []
@@ -85,7 +93,7 @@ class _Change:
 def _job(job: JobPlan, mirror: Mirror) -> JobPlan:
     if job.runs is not Runs.CONTAINER:
         return job
-    change = _Change(mirror)
+    change = _Change(mirror, {each.key: each.value for each in (*job.variables, *job.overrides)})
     services = tuple(_service(service, change) for service in job.services)
     _own(job, change)
     if not change.notes:
@@ -105,18 +113,19 @@ def _job(job: JobPlan, mirror: Mirror) -> JobPlan:
 
 
 def _service(service: Service, change: _Change) -> Service:
-    match service_tool(service.name):
+    name = expanded(service.name, change.values)
+    match service_tool(name):
         case Tool.DIND:
-            return _dind(service, change)
+            return _dind(service, name, change)
         case Tool.BUILDKIT:
-            return _buildkit(service, change)
+            return _buildkit(service, name, change)
         case _:
             return service
 
 
-def _dind(service: Service, change: _Change) -> Service:
+def _dind(service: Service, image: str, change: _Change) -> Service:
     """As its entry point takes them, words that begin with `-` are options of dockerd."""
-    mirror, name = change.mirror, f"service {service.name}"
+    mirror, name = change.mirror, f"service {image}"
     command = service.command or ()
     if any("--registry-mirror" in word for word in (*command, *(service.entrypoint or ()))):
         change.notes.append(f"{name} names a registry mirror itself, which is left as it is")
@@ -128,7 +137,7 @@ def _dind(service: Service, change: _Change) -> Service:
         )
         return service
     placed: Mapping[str, str] = {}
-    if is_rootless(service.name):
+    if is_rootless(image):
         if mirror.authority(""):
             change.missing(f"{name} is rootless: the mirror's certificate cannot be put into it")
     else:
@@ -150,9 +159,9 @@ def _takes_options(service: Service) -> bool:
     return program in ("dockerd", "dockerd-entrypoint.sh")
 
 
-def _buildkit(service: Service, change: _Change) -> Service:
-    name = f"service {service.name}"
-    if is_rootless(service.name) or any("--config" in word for word in service.command or ()):
+def _buildkit(service: Service, image: str, change: _Change) -> Service:
+    name = f"service {image}"
+    if is_rootless(image) or any("--config" in word for word in service.command or ()):
         change.missing(f"{name} reads a configuration of its own: add the mirror there")
         return service
     change.done(name)
@@ -161,7 +170,7 @@ def _buildkit(service: Service, change: _Change) -> Service:
 
 def _own(job: JobPlan, change: _Change) -> None:
     """The tools that the job itself runs."""
-    image = job.image.name if job.image else ""
+    image = expanded(job.image.name, change.values) if job.image else ""
     used = {found.tool: found.words for found in used_in((*job.before_script, *job.script))}
     if is_kaniko(image):
         _kaniko(job, change)
@@ -176,7 +185,7 @@ def _own(job: JobPlan, change: _Change) -> None:
 
 def _kaniko(job: JobPlan, change: _Change) -> None:
     mirror = change.mirror
-    if _KANIKO_VARIABLE in _names(job):
+    if _KANIKO_VARIABLE in change.values:
         change.notes.append(f"{_KANIKO_VARIABLE} is set, and is left as it is")
         return
     if any("--registry-mirror" in command for command in (*job.before_script, *job.script)):
@@ -193,7 +202,7 @@ def _kaniko(job: JobPlan, change: _Change) -> None:
 
 
 def _buildx(job: JobPlan, change: _Change) -> None:
-    folder = _buildx_folder(job)
+    folder = _buildx_folder(job, change.values)
     if folder is None:
         change.missing(
             "docker buildx create reads buildkitd.default.toml from a folder that the job names "
@@ -204,9 +213,8 @@ def _buildx(job: JobPlan, change: _Change) -> None:
     change.done("a builder that docker buildx create makes")
 
 
-def _buildx_folder(job: JobPlan) -> str | None:
+def _buildx_folder(job: JobPlan, given: Mapping[str, str]) -> str | None:
     """Where buildx looks for its default: BUILDX_CONFIG, DOCKER_CONFIG/buildx, ~/.docker/buildx."""
-    given = {variable.key: variable.value for variable in (*job.variables, *job.overrides)}
     for name, suffix in (("BUILDX_CONFIG", ""), ("DOCKER_CONFIG", "/buildx")):
         if name in given:
             folder = given[name].rstrip("/")
@@ -214,10 +222,6 @@ def _buildx_folder(job: JobPlan) -> str | None:
             return f"{folder}{suffix}" if clean else None
     user = job.image.docker_user if job.image else None
     return "/root/.docker/buildx" if user in (None, "", "root", "0") else None
-
-
-def _names(job: JobPlan) -> Iterable[str]:
-    return {variable.key for variable in (*job.variables, *job.overrides)}
 
 
 def _buildkitd(folder: str, name: str, mirror: Mirror) -> dict[str, str]:

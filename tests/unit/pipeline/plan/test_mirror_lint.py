@@ -76,6 +76,13 @@ CASES = {
         "a:\n  image: {name: gcr.io/kaniko-project/executor}\n  script: /kaniko/executor -c .\n",
         [("mirror-not-hub", ".gitlab-ci.yml:2:10"), ("mirror-kaniko", ".gitlab-ci.yml:3:11")],
     ),
+    "kaniko by its image": (
+        (
+            "a: {image: m.corp:5443/kaniko, script: executor -c .}\n"
+            "b: {image: m.corp:5443/kaniko, script: executor --registry-map a=b}\n"
+        ),
+        [("mirror-kaniko", ".gitlab-ci.yml:1:12")],
+    ),
     "kaniko by a variable": (
         "variables: {KANIKO_REGISTRY_MIRROR: m}\na: {script: /kaniko/executor -c .}\n",
         [],
@@ -88,6 +95,14 @@ c: {image: $R/a, script: x}
 d: {image: docker.io/library/alpine, script: x}
 """,
         [("mirror-not-hub", ".gitlab-ci.yml:1:12"), ("mirror-not-hub", ".gitlab-ci.yml:1:36")],
+    ),
+    "names with variables": (
+        """\
+variables: {R: quay.io, T: dind}
+a: {image: $R/a, services: ['docker:$T'], script: x}
+b: {inherit: {variables: false}, image: $R/a, script: x}
+""",
+        [("mirror-not-hub", ".gitlab-ci.yml:2:12"), ("mirror-dind", ".gitlab-ci.yml:2:29")],
     ),
     "nothing": ("a: {script: make}\n", []),
 }

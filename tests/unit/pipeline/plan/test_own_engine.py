@@ -4,7 +4,7 @@ from time import process_time
 
 import pytest
 
-from homeport.pipeline.plan.own_engine import Tool, builds_in, service_tool, used_in
+from homeport.pipeline.plan.own_engine import Tool, builds_in, expanded, service_tool, used_in
 
 
 @pytest.mark.parametrize(
@@ -83,3 +83,9 @@ def test_hostile_scripts_take_no_time(command: str) -> None:
     assert list(used_in([command])) == []
     assert list(builds_in([command])) == []
     assert process_time() - began < 2
+
+
+def test_a_variable_that_grows_ends() -> None:
+    values = {"A": "$A$A$A$A$A$A$A$A" * 100}
+    assert len(expanded("$A", values)) <= 1000
+    assert expanded("$B/${C}:$$", {"B": "$D", "D": "r"}) == "r/${C}:$$"

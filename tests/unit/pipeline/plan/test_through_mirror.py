@@ -51,6 +51,18 @@ def test_dind_is_told_by_its_command_and_trusts_by_a_file(
     assert made.placed == {"/etc/docker/certs.d/m.corp:5443/ca.crt": PEM}
 
 
+def test_names_with_variables() -> None:
+    job = planned(
+        PUBLIC,
+        services=(Service(name="$PREFIX/docker:${TAG}"),),
+        variables=(ScopedVariable(key="TAG", value="$V-dind"),),
+        overrides=(ScopedVariable(key="V", value="27"),),
+    )
+    assert job.services[0].name == "$PREFIX/docker:${TAG}"
+    assert job.services[0].command == ("--registry-mirror=https://m.corp",)
+    assert job.notes == ("service $PREFIX/docker:27-dind pulls through https://m.corp (--mirror)",)
+
+
 def test_no_file_without_an_authority_or_without_tls() -> None:
     assert service(PUBLIC).placed == {}
     plain = service(Mirror(url=PLAIN.url, certificates=PEM))
