@@ -7,10 +7,11 @@ from homeport.cli.options import Commands, add_file_option, add_json_option, add
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from homeport.enroll.doctor.model import PipelineImage, Report
+    from homeport.enroll.doctor.model import Report
     from homeport.enroll.host import Host
     from homeport.enroll.model import Request
     from homeport.errors import Problem
+    from homeport.pipeline.flow import Evaluation
 
 EXAMPLES = """\
   homeport doctor                                 engines, the mirror, this pipeline's images
@@ -46,14 +47,18 @@ def add_command(commands: Commands) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Status 1: something is wrong; 3: there was nothing to look at."""
+    from homeport.cli.doctor_images import images_of, own_engines
     from homeport.cli.output import print_json, print_problems
     from homeport.enroll.doctor.checks import examine
     from homeport.enroll.plain import to_plain
 
     host = this_host()
-    images, problems = ((), ()) if args.no_pipeline else _images(args)
+    evaluation, problems = (None, ()) if args.no_pipeline else _evaluation(args)
+    images = () if evaluation is None else images_of(evaluation)
     with Mapped():
         report = examine(host, _request(args, host), images, engines=args.engine)
+    if evaluation is not None:
+        report = report.joined(own_engines(evaluation, report.hub_url))
     if args.json:
         print_json(
             {
@@ -86,21 +91,20 @@ def _request(args: argparse.Namespace, host: "Host") -> "Request | None":
     return complete(host, request_of(args, host))
 
 
-def _images(args: argparse.Namespace) -> "tuple[tuple[PipelineImage, ...], tuple[Problem, ...]]":
-    """The images of the pipeline here; what keeps it from being read is no fault of an engine."""
-    from homeport.cli.doctor_images import images_of
+def _evaluation(args: argparse.Namespace) -> "tuple[Evaluation | None, tuple[Problem, ...]]":
+    """The pipeline here; what keeps it from being read is no fault of an engine."""
     from homeport.cli.source import evaluate_for
     from homeport.errors import HomeportError, Problem, Severity
 
     try:
-        return images_of(evaluate_for(args)), ()
+        return evaluate_for(args), ()
     except HomeportError as error:
-        known = ("no-repository", "no-file", "file-missing")
+        known = ("no-repository", "no-file")
         if not args.file and error.problems and error.problems[0].code in known:
-            return (), ()
+            return None, ()
         words = "the pipeline here is not looked at"
         problem = error.problems[0] if error.problems else Problem(message=str(error))
-        return (), (
+        return None, (
             Problem(
                 code="pipeline",
                 severity=Severity.NOTE,

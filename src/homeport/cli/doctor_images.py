@@ -2,17 +2,22 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from homeport.enroll.doctor.model import PipelineImage
+from homeport.enroll.doctor.model import Diagnosis, PipelineImage
+from homeport.enroll.model import Finding
 from homeport.errors import Span
 from homeport.oci.image_name import HUB, ImageName
-from homeport.pipeline.model.document import Seq, span_of_value
+from homeport.pipeline.config.shapes import places
+from homeport.pipeline.model.document import span_of_value
 
 if TYPE_CHECKING:
     from homeport.pipeline.flow import Evaluation
+    from homeport.pipeline.model.config import Job
     from homeport.pipeline.model.pipeline import PipelineJob
 
+_LOOKED_AT = ("mirror-not-hub", "mirror-dind")
+"""Codes of `homeport lint --mirror` for what is looked at with the engines of this machine."""
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 
 
@@ -24,22 +29,47 @@ def images_of(evaluation: "Evaluation") -> tuple[PipelineImage, ...]:
     common |= {variable.key: variable.value for variable in trigger.variables}
     for job in pipeline.jobs:
         known = {key: variable.value for key, variable in job.variables.items()}
-        for image in _of_job(job, {**common, **known}):
+        for image in _of_job(job, {**common, **known}, evaluation.merged):
             found.setdefault((image.name, image.place), image)
     return tuple(found.values())
 
 
-def _of_job(job: "PipelineJob", known: Mapping[str, str]) -> Iterator[PipelineImage]:
+def _of_job(
+    job: "PipelineJob", known: Mapping[str, str], merged: Mapping[Any, Any]
+) -> Iterator[PipelineImage]:
     config = job.job
     if config.image is not None:
         yield _image(config.image.name, job.name, config.image.span or config.span, known)
-    written = config.raw.get("services")
     for number, service in enumerate(config.services):
-        span = config.span
-        if isinstance(written, Seq) and len(written) == len(config.services):
-            span = span_of_value(written, number) or span
+        span = _place(config, merged, number)
         command = service.command or ()
         yield _image(service.name, job.name, span, known, service=True, command=command)
+
+
+def _place(config: "Job", merged: Mapping[Any, Any], number: int) -> Span | None:
+    """Where a service was written: in the job, in `default:`, or at the top."""
+    for owner in (config.raw, merged.get("default"), merged):
+        written = owner.get("services") if isinstance(owner, Mapping) else None
+        if isinstance(written, list):
+            items = [each for each in places(written) if each[0][each[1]] is not None]
+            return span_of_value(*items[number]) if number < len(items) else config.span
+    return config.span
+
+
+def own_engines(evaluation: "Evaluation", hub_url: str) -> Iterator[Diagnosis]:
+    """Builders and tools of the jobs that have no part in the machine's configuration (buildx,
+    kaniko, clients in a job's image), and what Dockerfiles build on."""
+    from homeport.cli.lint import for_mirror
+    from homeport.pipeline.plan.through_mirror import is_mirror
+
+    if not is_mirror(hub_url):
+        return
+    for problem in for_mirror(evaluation, hub_url):
+        if problem.code not in _LOOKED_AT:
+            place = str(problem.span) if problem.span else ""
+            hint, severity = problem.hint or "", problem.severity.value
+            found = Finding(problem.code, problem.message, hint, place, severity)
+            yield Diagnosis("the pipeline", found)
 
 
 def _image(

@@ -53,7 +53,7 @@ def main(args: argparse.Namespace) -> int:
         problems = (
             *evaluation.pipeline.problems,
             *missing_problems(evaluation.pipeline, strict=args.strict),
-            *_for_mirror(evaluation, args.mirror),
+            *for_mirror(evaluation, args.mirror),
         )
         status = ExitCode.USAGE if has_errors(problems) else ExitCode.OK
         status = strictly(status, missing=missing, strict=args.strict)
@@ -66,7 +66,8 @@ def main(args: argparse.Namespace) -> int:
     return int(status)
 
 
-def _for_mirror(evaluation: "Evaluation", url: str | None) -> "tuple[Problem, ...]":
+def for_mirror(evaluation: "Evaluation", url: str | None) -> "tuple[Problem, ...]":
+    """What would not come through this mirror; nothing without one. Raises UsageError."""
     if url is None:
         return ()
     from homeport.errors import UsageError

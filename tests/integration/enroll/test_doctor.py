@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -316,6 +317,24 @@ def test_the_mirrors_own_failures(tmp_path: Path) -> None:
             other = Request(Mirror(server.url(), server.url()))
             found = wrong(examine(machine.host, other, engines=("podman",)))
             assert [code for code, _ in found] == ["not-a-mirror"]
+
+
+def test_tags_that_can_no_longer_be_confirmed(tmp_path: Path) -> None:
+    text = '[mirror]\ndata = "{data}"\nlisten = "{address}"\n'
+    with ExitStack() as stack:
+        machine = stack.enter_context(docker_machine())
+        upstreams = stack.enter_context(ExitStack())
+        docker_hub = upstreams.enter_context(hub(tmp_path / "hub"))
+        docker_hub.push("library/alpine:latest")
+        text += upstream("docker.io", docker_hub.address, more='tag_ttl = "0s"')
+        made = stack.enter_context(mirror(tmp_path / "mirror", text))
+        url = f"http://{made.address}"
+        request = Request(Mirror(url, url, MirrorKind.HOMEPORT))
+        assert wrong(examine(machine.host, request, engines=("podman",))) == []
+        upstreams.close()
+        examine(machine.host, request, engines=("podman",))  # the mirror notices
+        codes = {code for code, _ in wrong(examine(machine.host, request, engines=("podman",)))}
+        assert codes == {"stale", "upstream-unreachable"}
 
 
 @pytest.fixture

@@ -94,6 +94,7 @@ other:
         ("quay.io", "team/app", "1", f"{file}:6:5", ""),
         ("host.corp:5000", "db", "sha256:ab", f"{file}:8:7", ""),
     ]
+    assert found[3] == ("docker.io", "library/redis", "7", f"{file}:3:14", "")
     assert [one["name"] for one in said.out["images"][2:]] == [
         "${CI_REGISTRY_IMAGE}/tool",
         "redis:7",
@@ -101,6 +102,23 @@ other:
     assert said.out["images"][2]["unknown"] == "$CI_REGISTRY_IMAGE"
     (unknown,) = said.out["findings"]
     assert (unknown["code"], unknown["place"]) == ("image-unknown", f"{file}:12:10")
+
+
+def test_engines_that_jobs_bring(doctor: Any) -> None:
+    pipeline = """\
+build:
+  image: gcr.io/kaniko-project/executor:debug
+  script:
+    - /kaniko/executor --context .
+    - docker buildx create --use
+"""
+    said = doctor("--mirror", GONE, "--json", pipeline=pipeline)
+    found = {one["code"]: one["place"] for one in said.out["findings"]}
+    assert found == {
+        "mirror-unreachable": "",
+        "mirror-kaniko": ".gitlab-ci.yml:4:7",
+        "mirror-buildx": ".gitlab-ci.yml:5:7",
+    }
 
 
 def test_a_broken_pipeline_is_no_fault_of_an_engine(doctor: Any) -> None:

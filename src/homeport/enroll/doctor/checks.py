@@ -23,7 +23,6 @@ from homeport.enroll.model import Finding, Request
 from homeport.enroll.plan import fault
 
 _FAULTS = ("broken-file", "broken-hosts-file", "flag-conflict", "failed")
-_RANK = {"error": 0, "warning": 1, "note": 2}
 
 
 class Check(NamedTuple):
@@ -132,13 +131,14 @@ def examine(
                 found.setdefault(_key(one), _without_reassurance(one))
         except EnrollError as error:  # noqa: PERF203 - each check for itself
             found[check.name, "failed", error.message] = Diagnosis(check.name, fault(error))
-    diagnoses = sorted(found.values(), key=lambda one: _RANK.get(one.finding.severity, 3))
-    return Report(
+    report = Report(
         engines=tuple(one.engine for one in patients),
         mirror=request.mirror.url if request is not None else scene.hub_url,
-        diagnoses=tuple(diagnoses),
+        hub_url=scene.hub_url,
+        diagnoses=(),
         looked=bool(patients) or request is not None,
     )
+    return report.joined(found.values())
 
 
 def complete(host: Host, request: Request) -> Request:

@@ -1,7 +1,7 @@
 """What doctor looks at, and what it finds. Everything here can be written as JSON."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Optional
 
 from homeport.enroll.engines.api import EngineKind
@@ -80,13 +80,25 @@ class Scene:
 
 @dataclass(frozen=True)
 class Report:
-    """`looked` False: there was nothing to look at."""
+    """`hub_url` is Docker Hub's mirror; `looked` False: there was nothing to look at."""
 
     engines: tuple[Engine, ...]
     mirror: str
+    hub_url: str
     diagnoses: tuple[Diagnosis, ...]
     looked: bool = True
+
+    def joined(self, more: "Iterable[Diagnosis]") -> "Report":
+        """With more of them, the worst first."""
+        found = sorted((*self.diagnoses, *more), key=_rank)
+        return replace(self, diagnoses=tuple(found))
 
     @property
     def wrong(self) -> bool:
         return any(one.wrong for one in self.diagnoses)
+
+
+def _rank(one: Diagnosis) -> int:
+    known = (*WRONG, "note")
+    severity = one.finding.severity
+    return known.index(severity) if severity in known else len(known)
