@@ -7,6 +7,7 @@ from homeport.cli.options import Commands, add_json_option, add_parser, add_sour
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from homeport.pipeline.flow import Evaluation
     from homeport.pipeline.model.config import MissingInclude
     from homeport.pipeline.model.pipeline import Pipeline, PipelineJob
     from homeport.pipeline.plan.registry_prefix import RegistryPrefixes
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\
   homeport list                     the jobs that a push of the current branch would create
   homeport list --all               also the jobs left out, with the reason
+  homeport list --children          also the jobs of child pipelines
   homeport list --branch main       as if main had been pushed
   homeport list --as merge-request  as its merge request would have them
   homeport list --json | jq -r '.jobs[].name'
@@ -31,6 +33,11 @@ def add_command(commands: Commands) -> None:
     parser.add_argument(
         "-a", "--all", action="store_true", help="also the jobs left out, and the reason"
     )
+    parser.add_argument(
+        "--children",
+        action="store_true",
+        help="also the jobs of child pipelines, as far as they are known before a run",
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--names", action="store_true", help="print job names alone, one a line")
     add_json_option(form, "the jobs")
@@ -46,6 +53,8 @@ def main(args: argparse.Namespace) -> int:
     jobs = [*pipeline.jobs, *(pipeline.excluded if args.all else ())]
     order = {stage: index for index, stage in enumerate(evaluation.config.stages)}
     jobs.sort(key=lambda job: order.get(job.stage, len(order)))
+    if args.children:
+        jobs = _with_children(evaluation, jobs)
     if args.names:
         sys.stdout.write("".join(f"{job.name}\n" for job in jobs if job.name.isprintable()))
     elif args.json:
@@ -55,6 +64,22 @@ def main(args: argparse.Namespace) -> int:
     elif jobs:
         _print(jobs, reasons=args.all)
     return finish(evaluation, args)
+
+
+def _with_children(evaluation: "Evaluation", jobs: "list[PipelineJob]") -> "list[PipelineJob]":
+    """Each trigger job with those of its pipeline after it."""
+    from homeport.cli.output import print_problems
+    from homeport.pipeline.foreseen import foresee
+
+    foreseen = foresee(evaluation)
+    print_problems(foreseen.problems)
+    found = []
+    todo = jobs[::-1]
+    while todo:
+        job = todo.pop()
+        found.append(job)
+        todo += foreseen.jobs.get(job.name, ())[::-1]
+    return found
 
 
 def _print(jobs: "list[PipelineJob]", *, reasons: bool) -> None:

@@ -29,12 +29,13 @@ from homeport.pipeline.model.config import CrossNeed
 from homeport.pipeline.model.event import Event, JobNote
 from homeport.pipeline.model.pipeline import Verdict
 from homeport.pipeline.model.plan import JobPlan, Plan, TriggerPlan
-from homeport.pipeline.model.trigger import GivenVariable, Level, Source, Trigger, Upstream
+from homeport.pipeline.model.trigger import Source, Trigger, Upstream
 from homeport.pipeline.plan.plan import make_plan
 from homeport.pipeline.plan.selection import refuse_unresolved, select_all
 from homeport.pipeline.variables.expand import expand
-from homeport.pipeline.variables.forwarded import forwarded_variables, known_variables
+from homeport.pipeline.variables.forwarded import divide, forwarded_variables, known_variables
 from homeport.settings.layers import COMMAND_LINE
+from homeport.settings.model import Settings
 
 MAX_DEPTH = 2
 """How deep child pipelines may nest (GitLab's MAX_NESTED_CHILDREN)."""
@@ -189,7 +190,8 @@ class Pipelines:
 
     def _evaluate(self, job: JobPlan, trigger: TriggerPlan, number: int) -> Evaluation:
         parent = self._evaluation.trigger
-        own, pipeline = self._divide(parent.variables)
+        named = on_command_line(self._evaluation.request.settings)
+        own, pipeline = divide(parent.variables, named)
         variables, dotenv = (*job.variables, *job.overrides), self._runner.given_to(job).dotenv
         handed = forwarded_variables(trigger, job=variables, dotenv=dotenv, pipeline=pipeline)
         made = partial(structs.replace, pipeline_id=number, created_at=now())
@@ -210,7 +212,7 @@ class Pipelines:
             if there.commit is None:
                 raise HomeportError.of(f"{request.root} has no commit yet", code="no-commit")
             self._say_what_runs(job, there, expand(trigger.branch or "", values))
-            variables = (*self._divide(there.variables)[0], *handed)
+            variables = (*divide(there.variables, named)[0], *handed)
             return made(there, upstream=upstream, variables=variables)
 
         return whole(evaluate_downstream(request, become, trigger.inputs))
@@ -240,21 +242,6 @@ class Pipelines:
         differs = bool(wanted) and wanted != there.ref
         message = f"its pipeline is that of {there.root}, where {there.ref} is checked out"
         self._note(job, f"{message}, not {wanted}" if differs else message, warning=differs)
-
-    def _divide(
-        self, variables: Iterable[GivenVariable]
-    ) -> tuple[tuple[GivenVariable, ...], tuple[GivenVariable, ...]]:
-        """What a project has anyway, and what only this pipeline was given: on the command line, or
-        by the trigger job that made it."""
-        origin = self._evaluation.request.settings.origin
-        own, pipeline = [], []
-        for variable in variables:
-            named = origin.get(f"variables.{variable.key}") == COMMAND_LINE
-            if variable.level == Level.FORWARDED or (named and variable.level == Level.PIPELINE):
-                pipeline.append(variable)
-            else:
-                own.append(variable)
-        return tuple(own), tuple(pipeline)
 
     def _plan(self, child: Evaluation, trigger_job: str, number: int) -> tuple[Plan, str]:
         """The plan of a child pipeline, and what goes before the names of its jobs."""
@@ -339,6 +326,13 @@ def whole(evaluation: Evaluation) -> Evaluation:
 
 class RefusedError(Exception):
     """No pipeline is made, for a reason that GitLab has words of its own for."""
+
+
+def on_command_line(settings: Settings) -> frozenset[str]:
+    """The variables that `--variable` gives."""
+    places = settings.origin.items()
+    found = (key.partition("variables.")[2] for key, place in places if place == COMMAND_LINE)
+    return frozenset(found) - {""}
 
 
 def with_prefix(plan: Plan, prefix: str) -> Plan:

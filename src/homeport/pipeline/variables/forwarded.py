@@ -4,7 +4,7 @@ Source: GitLab's `Variables::Downstream::Generator` and "Pass CI/CD variables to
 pipeline".
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from homeport.pipeline.model.plan import ScopedVariable, TriggerPlan
 from homeport.pipeline.model.trigger import GivenVariable, Level
@@ -32,6 +32,21 @@ def forwarded_variables(
         _add(found, (ScopedVariable(key=key, value=value) for key, value in dotenv.items()), known)
         _add(found, map(_as_scoped, pipeline), known)
     return tuple(found.values())
+
+
+def divide(
+    variables: Iterable[GivenVariable], named: Container[str]
+) -> tuple[tuple[GivenVariable, ...], tuple[GivenVariable, ...]]:
+    """What a project has anyway, and what only one pipeline was given: on the command line (those
+    are `named`), or by the trigger job that made it."""
+    own, pipeline = [], []
+    for variable in variables:
+        on_command_line = variable.level == Level.PIPELINE and variable.key in named
+        if on_command_line or variable.level == Level.FORWARDED:
+            pipeline.append(variable)
+        else:
+            own.append(variable)
+    return tuple(own), tuple(pipeline)
 
 
 def known_variables(
