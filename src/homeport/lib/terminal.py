@@ -6,12 +6,15 @@ import signal
 import subprocess
 import termios
 import threading
+import time
 import tty
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
 _BLOCK = 1 << 16
+_GRACE = 2.0
+"""Seconds between asking a shell to end and ending it."""
 _TICK = 0.5
 """Seconds after which the size of the window is looked at again."""
 
@@ -40,16 +43,33 @@ def run_here(
     before = termios.tcgetattr(0)
     group = os.tcgetpgrp(0)
     process = subprocess.Popen(argv, cwd=cwd, env=env)
-    # An interactive shell ignores SIGTERM.
-    ended = started(lambda: process.send_signal(signal.SIGHUP))
+    asked: list[float] = []
+
+    def end() -> None:
+        # An interactive shell ignores SIGTERM. A second request is urgent.
+        process.send_signal(signal.SIGKILL if asked else signal.SIGHUP)
+        asked.append(time.monotonic())
+
+    ended = started(end)
     try:
-        code = process.wait()
+        code = _wait(process, asked)
     finally:
         ended()
         with _unstopped(), suppress(OSError, termios.error):
             os.tcsetpgrp(0, group)
             termios.tcsetattr(0, termios.TCSADRAIN, before)
     return code if code >= 0 else 128 - code
+
+
+def _wait(process: "subprocess.Popen[bytes]", asked: list[float]) -> int:
+    """The status of a shell that is killed when it does not end soon after it was asked to: Bash
+    forgets a SIGHUP that comes just before it reads."""
+    while True:
+        try:
+            return process.wait(_TICK)
+        except subprocess.TimeoutExpired:
+            if asked and time.monotonic() - asked[0] > _GRACE:
+                process.kill()
 
 
 def relay(far: Far) -> None:
