@@ -292,7 +292,8 @@ class Pipelines:
         for problem in told:
             self._note(job, str(problem), warning=True)
         first = next((each for each in told if each.severity is Severity.ERROR), told[0])
-        return ChildResult(message=self._redacted(f"{NOT_CREATED}, {first.message}"))
+        line = first.message.partition("\n")[0]  # the rest is in the note
+        return ChildResult(message=self._redacted(f"{NOT_CREATED}, {line}"))
 
     def _note(self, job: JobPlan, message: str, *, warning: bool) -> None:
         time = self._shared.clock()
