@@ -60,7 +60,7 @@ def own_engines(evaluation: "Evaluation", hub_url: str) -> Iterator[Diagnosis]:
     """Builders and tools of the jobs that have no part in the machine's configuration (buildx,
     kaniko, clients in a job's image), and what Dockerfiles build on."""
     from homeport.cli.lint import for_mirror
-    from homeport.pipeline.plan.through_mirror import is_mirror
+    from homeport.oci.mirror_address import is_mirror
 
     if not is_mirror(hub_url):
         return

@@ -71,14 +71,15 @@ def for_mirror(evaluation: "Evaluation", url: str | None) -> "tuple[Problem, ...
     if url is None:
         return ()
     from homeport.errors import UsageError
+    from homeport.oci.mirror_address import HINT, is_mirror
     from homeport.pipeline.plan.mirror_lint import lint_for_mirror
-    from homeport.pipeline.plan.through_mirror import Mirror, is_mirror
+    from homeport.pipeline.plan.through_mirror import Mirror
 
     if not is_mirror(url):
         raise UsageError.of(
-            f"--mirror {url} is no address of a mirror",
+            "--mirror is given no address of a mirror",  # which may hold a password
             code="mirror-url",
-            hint="write http://HOST[:PORT] or https://HOST[:PORT], without a path",
+            hint=HINT,
         )
     root = evaluation.request.root
 

@@ -25,9 +25,6 @@ Count = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
 Path = Annotated[str, Meta(pattern=r"^/")]
 HttpUrl = Annotated[str, Meta(pattern=r"^https?://[^\s@?#]+$")]
-Mirror = Annotated[
-    str, Meta(pattern=r"^https?://([A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?/?\Z")
-]
 Target = Annotated[str, Meta(pattern=r"^(https?://[^\s@?#]+|/.*)$")]
 
 
@@ -89,7 +86,7 @@ KEYS: Mapping[str, Key] = {
     "container_registry": Key(Text, repository=False),
     "container_registry_library": Key(bool, repository=False),
     "container_registries": Key(Text, repository=False, table=True),
-    "mirror_url": Key(Mirror, repository=False),
+    "mirror_url": Key(Text, repository=False),
     "mirror_ca": Key(Path, repository=False),
     "rewrite": Key(Target, repository=False, table=True),
     "projects": Key(Path, repository=False, table=True),

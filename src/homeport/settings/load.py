@@ -45,7 +45,19 @@ def load_settings(
     layers.add_environment(ours)
     layers.add_flags(flags)
     settings = layers.over(defaults)
+    if settings.mirror_url is not None:
+        _check_mirror(settings, settings.mirror_url)
     return settings if settings.mirror_ca is None else _with_authority(settings)
+
+
+def _check_mirror(settings: Settings, url: str) -> None:
+    from homeport.oci.mirror_address import HINT, is_mirror
+
+    if not is_mirror(url):  # and it may hold a password, so it is not shown
+        origin = settings.origin["mirror_url"]
+        raise UsageError.of(
+            f"{origin}: mirror_url is no address of a mirror", code="mirror-url", hint=HINT
+        )
 
 
 def _with_authority(settings: Settings) -> Settings:

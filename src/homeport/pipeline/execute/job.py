@@ -145,7 +145,7 @@ class JobRunner:
             above = self._handover.needed_from(_expanded(job, environment), self._upstream)
             output = Output(job.name, log, Redactor(secrets), self._emit, self._clock)
             for note in (*job.notes, *needed.notes):
-                output.note(note)
+                output.note(note, warning=note.startswith("WARNING: "))
             spec = self._spec(job, attempt, environment, output)
             result = self._work(
                 job,

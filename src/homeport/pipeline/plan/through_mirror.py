@@ -4,7 +4,6 @@ A pure step from plan to plan: it adds words to commands of services, variables,
 in a container before it starts. What cannot be added is said in the job's log.
 """
 
-import re
 from collections.abc import Mapping
 
 from msgspec import Struct, structs
@@ -21,7 +20,6 @@ from homeport.pipeline.plan.own_engine import (
 )
 from homeport.settings.model import Settings
 
-_URL = re.compile(r"https?://([A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?/?")
 _LOOPBACK = ("localhost", "127.", "[::1]")
 _DOCKER_CERTIFICATES = "/etc/docker/certs.d"
 _BUILDKIT = "/etc/buildkit"
@@ -53,11 +51,6 @@ class Mirror(Struct, frozen=True, kw_only=True):
     def authority(self, path: str) -> dict[str, str]:
         """The file of its certificates, where there are some to trust."""
         return {path: self.certificates} if self.certificates and not self.plain else {}
-
-
-def is_mirror(url: str) -> bool:
-    """Whether a text is an address that engines take: a path, a query or a login is refused."""
-    return _URL.fullmatch(url) is not None
 
 
 def mirror_of(settings: Settings) -> Mirror | None:

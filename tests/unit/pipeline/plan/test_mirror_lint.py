@@ -153,5 +153,8 @@ def test_a_path_is_refused(
     repository = Repository(tmp_path / "work", "a: {script: x}\n", tmp_path / "home")
     monkeypatch.chdir(repository.root)
     monkeypatch.setenv("HOME", str(repository.home))
-    assert main(["lint", "--mirror", "https://m.corp/path"]) == 2
-    assert "without a path" in capsys.readouterr().err
+    for url in ("https://m.corp/path", "https://robot:secret@m.corp"):
+        assert main(["lint", "--mirror", url]) == 2
+        said = capsys.readouterr().err
+        assert "without a path" in said
+        assert "secret" not in said

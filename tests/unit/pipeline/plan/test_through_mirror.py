@@ -7,7 +7,7 @@ import pytest
 
 from homeport.pipeline.model.config import Image, Service
 from homeport.pipeline.model.plan import JobPlan, Plan, Runs, ScopedVariable
-from homeport.pipeline.plan.through_mirror import Mirror, is_mirror, through_mirror
+from homeport.pipeline.plan.through_mirror import Mirror, through_mirror
 
 PEM = "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n"
 TLS = Mirror(url="https://m.corp:5443", certificates=PEM)
@@ -192,21 +192,3 @@ def test_a_mirror_on_loopback_is_said_to_be_out_of_reach() -> None:
 )
 def test_other_jobs_stay_as_they_are(given: Mapping[str, Any]) -> None:
     assert planned(**given) == planned(None, **given)
-
-
-@pytest.mark.parametrize(
-    ("url", "valid"),
-    [
-        ("https://m.corp:5443", True),
-        ("http://[::1]:5000/", True),
-        ("https://m.corp/path", False),
-        ("https://user:secret@m.corp", False),
-        ("m.corp:5000", False),
-        ("https://m.corp?x", False),
-        ("https://$HOST", False),
-        ('https://m.corp"', False),
-        ("https://m.corp\n", False),
-    ],
-)
-def test_what_is_a_mirror(url: str, valid: bool) -> None:
-    assert is_mirror(url) is valid
