@@ -45,7 +45,7 @@ def status_of(past: "Past", *, fail_on_blocked: bool = False) -> "ExitCode":
     match finished.status:
         case Status.SUCCESS | Status.SKIPPED:
             return ExitCode.OK
-        case Status.MANUAL:
+        case Status.MANUAL | Status.RUNNING:  # the latter: in a child pipeline
             return ExitCode.FAILED if fail_on_blocked else ExitCode.OK
         case Status.CANCELED if any(
             job.reason in ("interrupted", "terminated")
