@@ -119,10 +119,14 @@ def _problems(report: "Report") -> "list[Problem]":
     import msgspec
 
     return [
-        msgspec.structs.replace(found, message=f"{one.subject}: {found.message}")
+        msgspec.structs.replace(found, message=_about(one.subject, found.message))
         for one in report.diagnoses
         for found in (problem_of(one.finding),)
     ]
+
+
+def _about(subject: str, message: str) -> str:
+    return message if message.startswith(subject) else f"{subject}: {message}"
 
 
 def _summarise(report: "Report", images: int) -> None:

@@ -26,17 +26,19 @@ def look_at_enrolment(scene: Scene) -> Iterator[Diagnosis]:
             if patient.failed is None:
                 yield Diagnosis(title, fault(error))
             continue
-        yield from _compare(patient, plan, enrolled=patient.engine.id in known)
+        cure = f"{scene.cure} --engine {patient.kind.name}"
+        yield from _compare(patient, plan, cure, enrolled=patient.engine.id in known)
         for finding in plan.findings:
             if finding.severity != "note" and finding.code not in _TOLD_ELSEWHERE:
                 yield Diagnosis(title, finding)
 
 
-def _compare(patient: Patient, plan: EnginePlan, *, enrolled: bool) -> Iterator[Diagnosis]:
+def _compare(
+    patient: Patient, plan: EnginePlan, hint: str, *, enrolled: bool
+) -> Iterator[Diagnosis]:
     if not plan.changes:
         return
     places = ", ".join(change.path for change in plan.changes)
-    hint = f"homeport enroll apply --engine {patient.kind.name}"
     if enrolled:
         words = f"it has drifted: {places} is no longer as it was enrolled"
         finding = Finding("drifted", words, hint, plan.changes[0].path, "warning")

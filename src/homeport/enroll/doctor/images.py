@@ -23,7 +23,7 @@ _DIND = re.compile(r"(?:.*/)?docker:(?:[\w.]+-)*dind(?:-[\w.-]+)?")
 
 
 def look_at_images(scene: Scene) -> Iterator[Diagnosis]:
-    patients = [one for one in scene.of(*RUNS_JOBS) if not one.engine.facts.get("remote")]
+    patients = _running(scene)
     asked: dict[tuple[str, str, str], list[Finding]] = {}
     for image in scene.images:
         what = "service" if image.service else "image"
@@ -42,6 +42,13 @@ def look_at_images(scene: Scene) -> Iterator[Diagnosis]:
                 yield Diagnosis(subject, replace(finding, place=image.place))
 
 
+def _running(scene: Scene) -> "list[Patient]":
+    """The engines that run jobs: those that do not run count where there are no others."""
+    here = [one for one in scene.of(*RUNS_JOBS) if not one.engine.facts.get("remote")]
+    ready = [one for one in here if one.engine.running or one.kind.name == "podman"]
+    return ready or here
+
+
 def _bypass(scene: Scene, patient: Patient, image: PipelineImage) -> Optional[Finding]:
     """Why this engine would not ask the mirror for it; None: it would."""
     title = patient.engine.title
@@ -49,8 +56,7 @@ def _bypass(scene: Scene, patient: Patient, image: PipelineImage) -> Optional[Fi
         return None
     if not patient.mirrors:
         words = f"{title} would pull it from {image.registry} itself: it is not enrolled"
-        hint = "homeport enroll apply --mirror URL"
-        return Finding("image-engine-not-enrolled", words, hint, "", "warning")
+        return Finding("image-engine-not-enrolled", words, scene.cure, "", "warning")
     if _covered(scene, patient, image):
         return None
     if image.registry != HUB and patient.kind.name == "docker":
@@ -65,7 +71,7 @@ def _bypass(scene: Scene, patient: Patient, image: PipelineImage) -> Optional[Fi
             code, words, f"write {name}, or homeport run --registry-prefix", "", "warning"
         )
     words = f"{title} pulls it from {image.registry} itself: only {_names(patient)} are enrolled"
-    hint = f"homeport enroll apply --registries {_names(patient)},{image.registry}"
+    hint = f"{scene.cure} --registries {_names(patient)},{image.registry}"
     return Finding("image-registry-not-enrolled", words, hint.replace(", ", ","), "", "warning")
 
 

@@ -68,6 +68,12 @@ class Scene:
         return tuple(one for one in self.patients if one.kind.name in kinds)
 
     @property
+    def cure(self) -> str:
+        """The command that has engines use the mirror."""
+        url = self.request.mirror.url if self.request is not None else "URL"
+        return f"homeport enroll apply --mirror {url}"
+
+    @property
     def hub_url(self) -> str:
         """Docker Hub's mirror: that of the request, else the first that a Docker daemon has."""
         if self.request is not None:

@@ -3,6 +3,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Optional, Union
 
 from homeport.enroll.client import Answer, MirrorClient
@@ -15,6 +16,7 @@ from homeport.enroll.host import Host
 from homeport.enroll.model import Finding
 
 TIMEOUT = 5.0
+AT_ONCE = 8
 _HUB_LOGINS = ("https://index.docker.io/v1/", "index.docker.io", "docker.io")
 _OWN_NAMESPACE = 26
 """Before this release of Docker, 127.0.0.1 of rootless Docker is not this machine's
@@ -24,18 +26,17 @@ Heard = Union[Answer, EnrollError]
 
 
 def look_at_ways(scene: Scene) -> Iterator[Diagnosis]:
-    heard: dict[tuple[str, str, bool], Heard] = {}
-    for patient in scene.patients:
-        for used in doors_of(scene.host, patient):
-            key = (used.url, used.ca, used.verify)
-            if key not in heard:
-                heard[key] = _ask(used)
-            findings = [_inside(patient, used), _captured(scene.host, patient, used)]
-            if findings[0] is None:
-                findings.append(_judge(scene.host, patient, used, heard[key]))
-            for finding in findings:
-                if finding is not None:
-                    yield Diagnosis(patient.engine.title, finding)
+    ways = [(one, used) for one in scene.patients for used in doors_of(scene.host, one)]
+    different = {(used.url, used.ca): used for _, used in ways}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        heard = dict(zip(different, pool.map(_ask, different.values())))
+    for patient, used in ways:
+        findings = [_inside(patient, used), _captured(scene.host, patient, used)]
+        if findings[0] is None:
+            findings.append(_judge(scene.host, patient, used, heard[used.url, used.ca]))
+        for finding in findings:
+            if finding is not None:
+                yield Diagnosis(patient.engine.title, finding)
 
 
 def _ask(used: Used) -> Heard:
@@ -82,10 +83,10 @@ def _judge(host: Host, patient: Patient, used: Used, heard: Heard) -> Optional[F
 
 
 def _unreached(patient: Patient, used: Used, error: EnrollError) -> Optional[Finding]:
+    if not used.verify and any(part in error.message for part in _lenient(patient, used)):
+        return None
     hint = "" if error.hint == "nothing was changed" else error.hint
     if "certificate" in error.message:
-        if not used.verify:
-            return None
         words = f"{error.message}; {_fallback(patient)}"
         if patient.kind.name == "docker":
             words += " (x509 stands in its log alone)"
@@ -98,6 +99,14 @@ def _unreached(patient: Patient, used: Used, error: EnrollError) -> Optional[Fin
         used.place,
         "error",
     )
+
+
+def _lenient(patient: Patient, used: Used) -> "tuple[str, ...]":
+    """What does not trouble an engine that was told not to look at certificates: it tries HTTPS,
+    then HTTP (Docker: only where the mirror's URL is https)."""
+    if used.url.startswith("https:"):
+        return "certificate", "speaks plain HTTP"
+    return ("certificate",) if patient.kind.name == "docker" else ("certificate", "speaks TLS")
 
 
 def _fallback(patient: Patient) -> str:

@@ -11,7 +11,7 @@ from homeport.enroll.model import Mirror, MirrorKind, Request
 from testbed.fake_docker import fake_docker
 from testbed.machine import Machine
 from testbed.scenes import scene
-from testbed.web import Answer, Answering, Asked, serving
+from testbed.web import Answer, Answering, Asked, make_authority, serving
 
 DAEMON = "/etc/docker/daemon.json"
 
@@ -193,3 +193,20 @@ def test_the_runners_helper_image_and_its_dind(tmp_path: Path) -> None:
 def test_codes_are_said_once() -> None:
     for check in CHECKS:
         assert len(set(check.codes)) == len(check.codes)
+
+
+@pytest.mark.parametrize("insecure", ["true", "false"])
+def test_podman_does_not_look_at_the_certificate_of_an_insecure_mirror(
+    tmp_path: Path, insecure: str
+) -> None:
+    machine = scene("podman", tmp_path / "machine")
+    path = "/etc/containers/registries.conf.d/10-x.conf"
+    with serving(healthy, certificate=make_authority(tmp_path).certificate) as mirror:
+        location = mirror.url().partition("://")[2]
+        machine.write(
+            path,
+            '[[registry]]\nlocation = "docker.io"\n[[registry.mirror]]\n'
+            f'location = "{location}"\ninsecure = {insecure}\n',
+        )
+        found = wrong(examine(machine.host, engines=("podman",)))
+    assert found == ([] if insecure == "true" else [("not-trusted", f"{path}:1:1")])
