@@ -149,7 +149,7 @@ class Pipelines:
             runner = self._shared.make_runner(child, plan, emit, self._find)
         except HomeportError as error:
             return self._refuse(job, error.problems)
-        except (RefusedError, ExecutorError) as error:
+        except (RefusedError, ExecutorError, OSError) as error:
             return ChildResult(message=self._redacted(str(error)))
         if stop.reason is not None:
             return ChildResult(message=stop.reason)
