@@ -319,6 +319,15 @@ def test_the_mirrors_own_failures(tmp_path: Path) -> None:
             assert [code for code, _ in found] == ["not-a-mirror"]
 
 
+def test_a_mirror_that_is_not_homeports(docker_hub: Hub) -> None:
+    """Debian's docker-registry, which has what is asked for."""
+    url = f"http://{docker_hub.direct}"
+    with docker_machine() as machine:
+        report = examine(machine.host, Request(Mirror(url, url)), engines=("podman",))
+    assert wrong(report) == []
+    assert [one.finding.code for one in report.diagnoses] == ["not-proven"]
+
+
 def test_tags_that_can_no_longer_be_confirmed(tmp_path: Path) -> None:
     text = '[mirror]\ndata = "{data}"\nlisten = "{address}"\n'
     with ExitStack() as stack:
