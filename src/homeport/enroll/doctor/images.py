@@ -3,6 +3,7 @@ why: failures 1, 3, 5, 8 and 9."""
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Optional
 from urllib.parse import quote, urlsplit
@@ -17,6 +18,8 @@ from homeport.enroll.model import Finding
 
 RUNS_JOBS = ("docker", "podman")
 """Kinds of engines that `homeport run` makes containers by."""
+TIMEOUT = 5.0
+AT_ONCE = 8
 MOST = 50
 """Images that the mirror is asked for."""
 _DIND = re.compile(r"(?:.*/)?docker:(?:[\w.]+-)*dind(?:-[\w.-]+)?")
@@ -24,7 +27,7 @@ _DIND = re.compile(r"(?:.*/)?docker:(?:[\w.]+-)*dind(?:-[\w.-]+)?")
 
 def look_at_images(scene: Scene) -> Iterator[Diagnosis]:
     patients = _running(scene)
-    asked: dict[tuple[str, str, str], list[Finding]] = {}
+    asked = _ask_mirror(scene)
     for image in scene.images:
         what = "service" if image.service else "image"
         subject = f"job {image.job}, {what} {image.name}"
@@ -34,12 +37,29 @@ def look_at_images(scene: Scene) -> Iterator[Diagnosis]:
             continue
         findings = [_bypass(scene, patient, image) for patient in patients]
         findings.append(_brings_its_own(scene, image))
-        key = (image.registry, image.path, image.reference)
-        if key not in asked and len(asked) < MOST:
-            asked[key] = list(_at_mirror(scene, image))
-        for finding in (*findings, *asked.get(key, ())):
+        for finding in (*findings, *asked.get(_key(image), ())):
             if finding is not None:
                 yield Diagnosis(subject, replace(finding, place=image.place))
+
+
+def _key(image: PipelineImage) -> "tuple[str, str, str]":
+    return image.registry, image.path, image.reference
+
+
+def _ask_mirror(scene: Scene) -> "dict[tuple[str, str, str], list[Finding]]":
+    """What is found of each image at the mirror; of none where it does not answer at all."""
+    wanted = {_key(image): image for image in scene.images if not image.unknown}
+    if scene.request is None or not wanted:
+        return {}
+    mirror = scene.request.mirror
+    try:
+        MirrorClient(mirror.url, ca=mirror.ca, env=scene.host.env, timeout=TIMEOUT).get("/v2/")
+    except EnrollError:
+        return {}  # the mirror's own check says so
+    chosen = dict(list(wanted.items())[:MOST])
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = pool.map(lambda image: list(_at_mirror(scene, image)), chosen.values())
+        return dict(zip(chosen, found))
 
 
 def _running(scene: Scene) -> "list[Patient]":
@@ -124,7 +144,7 @@ def _at_mirror(scene: Scene, image: PipelineImage) -> Iterator[Finding]:
     mirror = scene.request.mirror
     door = find_door(mirror, image.registry)
     try:
-        client = MirrorClient(door.base, ca=mirror.ca, env=scene.host.env, timeout=5.0)
+        client = MirrorClient(door.base, ca=mirror.ca, env=scene.host.env, timeout=TIMEOUT)
         answer = _ask(client, door.path, image.path, image.reference)
         short = image.path.removeprefix("library/")
         if answer.status == 404 and short != image.path:
