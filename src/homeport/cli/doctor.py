@@ -59,6 +59,7 @@ def main(args: argparse.Namespace) -> int:
         report = examine(host, _request(args, host), images, engines=args.engine)
     if evaluation is not None:
         report = report.joined(own_engines(evaluation, report.hub_url))
+    print_problems(problems)
     if args.json:
         print_json(
             {
@@ -72,7 +73,7 @@ def main(args: argparse.Namespace) -> int:
             }
         )
     else:
-        print_problems((*problems, *_problems(report)))
+        print_problems(_problems(report))
         _summarise(report, len(images))
     if not report.looked and not images:
         return 3
@@ -84,8 +85,14 @@ def _request(args: argparse.Namespace, host: "Host") -> "Request | None":
     from homeport.enroll.doctor.checks import complete
     from homeport.enroll.enrolment import remembered
 
-    if args.mirror is None and remembered(host) is None:
+    last = remembered(host)
+    if args.mirror is None and last is None:
         return None
+    if last is not None and (args.mirror or "").rstrip("/") in (
+        last.mirror.url,
+        last.mirror.hub_url,
+    ):
+        args.mirror = None  # with the registries and the CA that it was enrolled with
     args.mode = args.mirror_kind = args.registries = args.canary = None
     args.path = []
     return complete(host, request_of(args, host))
@@ -93,11 +100,11 @@ def _request(args: argparse.Namespace, host: "Host") -> "Request | None":
 
 def _evaluation(args: argparse.Namespace) -> "tuple[Evaluation | None, tuple[Problem, ...]]":
     """The pipeline here; what keeps it from being read is no fault of an engine."""
-    from homeport.cli.source import evaluate_for
+    from homeport.cli.source import evaluate_for, missing_problems
     from homeport.errors import HomeportError, Problem, Severity
 
     try:
-        return evaluate_for(args), ()
+        evaluation = evaluate_for(args)
     except HomeportError as error:
         known = ("no-repository", "no-file")
         if not args.file and error.problems and error.problems[0].code in known:
@@ -113,6 +120,7 @@ def _evaluation(args: argparse.Namespace) -> "tuple[Evaluation | None, tuple[Pro
                 hint="homeport lint",
             ),
         )
+    return evaluation, missing_problems(evaluation.pipeline, strict=args.strict)
 
 
 def _problems(report: "Report") -> "list[Problem]":

@@ -9,9 +9,13 @@ from typing import Any, NamedTuple
 import pytest
 
 from homeport.cli import doctor as command
-from homeport.cli.main import main
+from homeport.cli.main import build_parser, main
+from homeport.enroll.apply import apply
 from homeport.enroll.doctor.checks import CHECKS
+from homeport.enroll.model import Mirror, Request
+from homeport.enroll.plan import make_plan
 from testbed.machine import Machine
+from testbed.scenes import scene
 
 ROOT = Path(__file__).parents[3]
 GONE = "http://127.0.0.1:9"
@@ -57,6 +61,21 @@ def test_a_mirror_that_is_not_there(doctor: Any) -> None:
     (found,) = said.out["findings"]
     assert (found["code"], found["severity"]) == ("mirror-unreachable", "error")
     assert "--ca" not in found["hint"]
+
+
+def test_the_mirror_of_the_last_enrolment_is_known_with_its_registries(tmp_path: Path) -> None:
+    machine = scene("podman", tmp_path)
+    request = Request(Mirror(GONE, GONE), registries=("docker.io", "quay.io"))
+    assert all(one.ok for one in apply(machine.host, make_plan(machine.host, request)))
+    for words in ([], ["--mirror", f"{GONE}/"]):
+        args = build_parser("doctor").parse_args(["doctor", *words])
+        found = command._request(args, machine.host)
+        assert found is not None
+        assert (found.mirror.url, found.registries) == (GONE, ("docker.io", "quay.io"))
+    args = build_parser("doctor").parse_args(["doctor", "--mirror", "http://127.0.0.1:8"])
+    found = command._request(args, machine.host)
+    assert found is not None
+    assert found.mirror.url == "http://127.0.0.1:8"
 
 
 def test_a_url_that_is_none_is_what_is_wrong(doctor: Any) -> None:
@@ -125,6 +144,13 @@ def test_a_broken_pipeline_is_no_fault_of_an_engine(doctor: Any) -> None:
     said = doctor(pipeline="job: [")
     assert said.status == 3
     assert "note: the pipeline here is not looked at" in said.err
+
+
+def test_an_include_that_is_not_read_is_named(doctor: Any) -> None:
+    pipeline = "include: {remote: 'http://127.0.0.1:9/x.yml'}\na: {image: x, script: y}\n"
+    said = doctor("--json", "--offline", pipeline=pipeline)
+    assert [one["name"] for one in said.out["images"]] == ["x"]
+    assert "was not read" in said.err
 
 
 def test_no_pipeline(doctor: Any) -> None:
