@@ -18,6 +18,16 @@ from homeport.engine.api import (
     Marked,
     PathInfo,
 )
+from homeport.engine.docker_values import (
+    as_container,
+    as_health,
+    as_mapping,
+    as_marked,
+    as_path_info,
+    as_ports,
+    as_words,
+    registry_auth,
+)
 from homeport.engine.http import TIMEOUT, Client, Reply
 from homeport.engine.stream import AttachedStream, read_frames
 from homeport.engine.terminal import ExecTerminal
@@ -61,8 +71,8 @@ class DockerEngine:
         self._client.prefix = "/v{}.{}".format(*min(version, NEWEST))
 
     def info(self) -> EngineInfo:
-        told = _mapping(self._call("GET", "/version").body())
-        parts = [_mapping(part) for part in told.get("Components") or ()]
+        told = as_mapping(self._call("GET", "/version").body())
+        parts = [as_mapping(part) for part in told.get("Components") or ()]
         name = str(parts[0].get("Name", "")) if parts else ""
         return EngineInfo(
             address=self.address,
@@ -74,24 +84,24 @@ class DockerEngine:
         )
 
     def mirrors(self) -> Sequence[str]:
-        told = _mapping(self._call("GET", "/info").body())
-        return _words(_mapping(told.get("RegistryConfig")).get("Mirrors"))
+        told = as_mapping(self._call("GET", "/info").body())
+        return as_words(as_mapping(told.get("RegistryConfig")).get("Mirrors"))
 
     def image(self, reference: str) -> ImageInfo | None:
         reply = self._call("GET", f"/images/{reference}/json", allowed=(404,))
-        told = _mapping(reply.body())
+        told = as_mapping(reply.body())
         if reply.status == 404:
             return None
-        config = _mapping(told.get("Config"))
+        config = as_mapping(told.get("Config"))
         pairs = (str(entry).partition("=") for entry in config.get("Env") or ())
         return ImageInfo(
             id=str(told.get("Id", "")),
-            entrypoint=_words(config.get("Entrypoint")),
-            command=_words(config.get("Cmd")),
+            entrypoint=as_words(config.get("Entrypoint")),
+            command=as_words(config.get("Cmd")),
             user=str(config.get("User") or ""),
             env={key: value for key, _, value in pairs},
             platform=f"{told.get('Os', '')}/{told.get('Architecture', '')}",
-            ports=_ports(_mapping(config.get("ExposedPorts"))),
+            ports=as_ports(as_mapping(config.get("ExposedPorts"))),
         )
 
     def pull(
@@ -106,12 +116,12 @@ class DockerEngine:
         if platform:
             query["platform"] = platform
         seen: dict[str, str] = {}
-        headers = {} if login is None else {"X-Registry-Auth": _registry_auth(login)}
+        headers = {} if login is None else {"X-Registry-Auth": registry_auth(login)}
         reply = self._call(
             "POST", "/images/create", query, headers=headers, timeout=_TRANSFER_TIMEOUT
         )
         for line in reply.lines():
-            detail = _mapping(line.get("errorDetail")).get("message") or line.get("error")
+            detail = as_mapping(line.get("errorDetail")).get("message") or line.get("error")
             if detail:
                 raise EngineError.of(str(detail).strip(), code="engine-pull")
             status, layer = str(line.get("status", "")), str(line.get("id", ""))
@@ -123,8 +133,8 @@ class DockerEngine:
         query = {"name": spec.name}
         if spec.platform:
             query["platform"] = spec.platform
-        reply = self._call("POST", "/containers/create", query, content=_container(spec))
-        identity = _mapping(reply.body()).get("Id")
+        reply = self._call("POST", "/containers/create", query, content=as_container(spec))
+        identity = as_mapping(reply.body()).get("Id")
         if not isinstance(identity, str) or not identity:
             raise EngineError.of("the engine gave a new container no id", code="engine-refused")
         return identity
@@ -139,8 +149,8 @@ class DockerEngine:
 
     def wait(self, container: str) -> int:
         reply = self._call("POST", f"/containers/{container}/wait", timeout=None)
-        told = _mapping(reply.body())
-        failure = _mapping(told.get("Error")).get("Message")
+        told = as_mapping(reply.body())
+        failure = as_mapping(told.get("Error")).get("Message")
         if failure or not isinstance(told.get("StatusCode"), int):
             raise EngineError.of(str(failure or "the container's exit code is not known"))
         return int(told["StatusCode"])
@@ -148,7 +158,7 @@ class DockerEngine:
     def execute(self, container: str, command: Sequence[str], user: str) -> None:
         content = {"Cmd": list(command), "User": user}
         reply = self._call("POST", f"/containers/{container}/exec", content=content)
-        identity = str(_mapping(reply.body()).get("Id", ""))
+        identity = str(as_mapping(reply.body()).get("Id", ""))
         self._call("POST", f"/exec/{identity}/start", content={"Detach": True}).close()
 
     def terminal(
@@ -161,7 +171,7 @@ class DockerEngine:
             "WorkingDir": folder,
         }
         reply = self._call("POST", f"/containers/{container}/exec", content=content)
-        path = f"/exec/{_mapping(reply.body()).get('Id', '')}"
+        path = f"/exec/{as_mapping(reply.body()).get('Id', '')}"
         start = {"Detach": False, "Tty": True}
         reply = self._call("POST", f"{path}/start", content=start, headers=_UPGRADE)
 
@@ -174,7 +184,7 @@ class DockerEngine:
     def check(self, container: str, command: Sequence[str], timeout: float) -> int:
         content = {"Cmd": list(command), "AttachStdout": True, "AttachStderr": True}
         reply = self._call("POST", f"/containers/{container}/exec", content=content)
-        identity = str(_mapping(reply.body()).get("Id", ""))
+        identity = str(as_mapping(reply.body()).get("Id", ""))
         path, start = f"/exec/{identity}/start", {"Detach": False}
         # Its output ends when it does.
         cut = threading.Event()
@@ -195,7 +205,7 @@ class DockerEngine:
                 raise
         finally:
             timer.cancel()
-        told = _mapping(self._call("GET", f"/exec/{identity}/json").body())
+        told = as_mapping(self._call("GET", f"/exec/{identity}/json").body())
         code = told.get("ExitCode")
         # A command that prints nothing for so long is `cut` as well.
         if cut.is_set() or told.get("Running") or not isinstance(code, int):
@@ -203,17 +213,17 @@ class DockerEngine:
         return code
 
     def state(self, container: str) -> ContainerState:
-        told = _mapping(self._call("GET", f"/containers/{container}/json").body())
-        state = _mapping(told.get("State"))
-        networks = _mapping(_mapping(told.get("NetworkSettings")).get("Networks"))
-        network = _mapping(next(iter(networks.values()), None))
+        told = as_mapping(self._call("GET", f"/containers/{container}/json").body())
+        state = as_mapping(told.get("State"))
+        networks = as_mapping(as_mapping(told.get("NetworkSettings")).get("Networks"))
+        network = as_mapping(next(iter(networks.values()), None))
         return ContainerState(
             running=bool(state.get("Running")),
             exit_code=int(state.get("ExitCode") or 0),
             address=str(network.get("IPAddress") or ""),
             gateway=str(network.get("Gateway") or ""),
             # Of the container, because Podman does not tell it of an image.
-            health=_health(_mapping(_mapping(told.get("Config")).get("Healthcheck"))),
+            health=as_health(as_mapping(as_mapping(told.get("Config")).get("Healthcheck"))),
         )
 
     def logs(
@@ -272,7 +282,7 @@ class DockerEngine:
         target = f"/containers/{container}/archive"
         reply = self._call("HEAD", target, {"path": path}, allowed=(404,))
         with reply:
-            return None if reply.status == 404 else _path_info(reply)
+            return None if reply.status == 404 else as_path_info(reply)
 
     def containers(self, labels: Mapping[str, str]) -> Sequence[str]:
         from json import dumps
@@ -309,11 +319,11 @@ class DockerEngine:
         volumes = (self._call("GET", "/volumes", query).body() or {}).get("Volumes") or ()
         return (
             *(
-                _marked("container", one["Id"], (one.get("Names") or [one["Id"]])[0], one)
+                as_marked("container", one["Id"], (one.get("Names") or [one["Id"]])[0], one)
                 for one in containers
             ),
-            *(_marked("network", one["Name"], one["Name"], one) for one in networks),
-            *(_marked("volume", one["Name"], one["Name"], one) for one in volumes),
+            *(as_marked("network", one["Name"], one["Name"], one) for one in networks),
+            *(as_marked("volume", one["Name"], one["Name"], one) for one in volumes),
         )
 
     def remove_volume(self, name: str) -> None:
@@ -340,111 +350,6 @@ def split_reference(reference: str) -> tuple[str, str]:
     return head + slash + last, tag or "latest"
 
 
-def _container(spec: ContainerSpec) -> dict[str, Any]:
-    """The request's body; a key that is left out keeps the image's own value."""
-    content: dict[str, Any] = {
-        "Image": spec.image,
-        "Env": [f"{key}={value}" for key, value in spec.env.items()],
-        "Labels": dict(spec.labels),
-        "AttachStdin": spec.stdin,
-        "AttachStdout": True,
-        "AttachStderr": True,
-        "OpenStdin": spec.stdin,
-        "StdinOnce": spec.stdin,
-    }
-    if spec.command is not None:
-        content["Cmd"] = list(spec.command)
-    if spec.entrypoint is not None:
-        # An empty list keeps the image's entry point; one empty word clears it.
-        content["Entrypoint"] = list(spec.entrypoint) or [""]
-    if spec.user is not None:
-        content["User"] = spec.user
-    if spec.working_dir is not None:
-        content["WorkingDir"] = spec.working_dir
-    host: dict[str, Any] = {"Privileged": True} if spec.privileged else {}
-    if spec.volumes:
-        host["Binds"] = list(spec.volumes)
-    if spec.devices:
-        host["Devices"] = [_device(device) for device in spec.devices]
-    if spec.hosts:
-        host["ExtraHosts"] = [f"{name}:{address}" for name, address in spec.hosts.items()]
-    if spec.network is not None:
-        host["NetworkMode"] = spec.network
-        endpoint = {"Aliases": list(spec.aliases)}
-        content["NetworkingConfig"] = {"EndpointsConfig": {spec.network: endpoint}}
-    return content | ({"HostConfig": host} if host else {})
-
-
-def _registry_auth(login: Login) -> str:
-    """The header of a pull (Engine API, "Authentication"): JSON in the URL's base64."""
-    from base64 import urlsafe_b64encode
-    from json import dumps
-
-    told = {"serveraddress": login.server}
-    if login.identity_token:
-        told["identitytoken"] = login.identity_token
-    else:
-        told |= {"username": login.username, "password": login.password}
-    return urlsafe_b64encode(dumps(told).encode()).decode()
-
-
-def _ports(exposed: Mapping[str, Any]) -> tuple[int, ...]:
-    """The TCP ports of `ExposedPorts`, whose keys are `PORT[-PORT]/PROTOCOL`."""
-    found: set[int] = set()
-    for key in exposed:
-        span, _, protocol = key.partition("/")
-        first, _, last = span.partition("-")
-        if protocol in ("", "tcp") and first.isdecimal() and (last or first).isdecimal():
-            found.update(range(int(first), min(int(last or first), int(first) + 64) + 1))
-    return tuple(sorted(port for port in found if 0 < port < 65536))
-
-
-def _health(check: Mapping[str, Any]) -> tuple[str, ...]:
-    """The program of a HEALTHCHECK: `["CMD", …]` or `["CMD-SHELL", TEXT]`; `["NONE"]` is none."""
-    kind, *words = _words(check.get("Test")) or ("NONE",)
-    if kind == "CMD-SHELL":
-        return ("/bin/sh", "-c", *words)
-    return tuple(words) if kind == "CMD" else ()
-
-
-def _device(text: str) -> dict[str, str]:
-    """`/dev/host[:/dev/container[:rwm]]`, as `docker run --device` takes it."""
-    host, _, rest = text.partition(":")
-    inside, _, rights = rest.partition(":")
-    return {
-        "PathOnHost": host,
-        "PathInContainer": inside or host,
-        "CgroupPermissions": rights or "rwm",
-    }
-
-
-def _path_info(reply: Reply) -> PathInfo:
-    """The `X-Docker-Container-Path-Stat` header; its mode holds Go's bits, not POSIX's."""
-    from base64 import b64decode
-    from json import loads
-
-    told = _mapping(loads(b64decode(reply.header("X-Docker-Container-Path-Stat") or "e30=")))
-    mode = int(told.get("mode", 0))
-    return PathInfo(
-        directory=bool(mode & 1 << 31),
-        symlink=bool(mode & 1 << 27),
-        target=str(told.get("linkTarget", "")),
-    )
-
-
 def _version(text: str) -> tuple[int, int]:
     major, _, minor = text.partition(".")
     return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else (0, 0)
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _words(value: Any) -> tuple[str, ...]:
-    return tuple(str(word) for word in value) if isinstance(value, list) else ()
-
-
-def _marked(kind: str, identity: Any, name: Any, answer: Mapping[str, Any]) -> Marked:
-    labels = {str(key): str(value) for key, value in (answer.get("Labels") or {}).items()}
-    return Marked(kind=kind, id=str(identity), name=str(name).lstrip("/"), labels=labels)
