@@ -24,7 +24,8 @@ demo-closed-network: .venv/.run ## a closed network in namespaces, and its cure 
 test: .venv/.dev ## install what the tests need (an engine included), check, and run every test
 	tests/setup/install.sh
 	$(MAKE) --no-print-directory check
-	$(PYTEST) tests/contract tests/behaviour tests/integration tests/e2e
+	$(PYTEST) -q -n 2 tests/contract tests/behaviour
+	$(PYTEST) tests/integration tests/e2e
 	$(PYTEST) -q -n auto tests/fuzz
 
 check: .venv/.dev ## format, lint, types, import directions and unit tests
