@@ -193,7 +193,8 @@ class DockerEngine:
             cut.set()
             reply.cut()
 
-        reply = self._call("POST", path, content=start, timeout=timeout)
+        # The timer is first, also where nothing at all is heard: then it is the command that hangs.
+        reply = self._call("POST", path, content=start, timeout=timeout + 2.0)
         timer = threading.Timer(timeout, end)
         timer.daemon = True
         timer.start()
