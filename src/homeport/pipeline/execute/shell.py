@@ -143,7 +143,6 @@ class ShellSession:
         return _ended(code, stop)
 
     def interact(self, prompt: str, stop: Stop) -> int:
-        from homeport.lib.process import kill_marked
         from homeport.lib.terminal import run_here
 
         plain = ("--norc",) if self._shell.endswith("bash") else ()
@@ -155,8 +154,7 @@ class ShellSession:
         except OSError as error:
             raise ExecutorError(self._in_words(error)) from error
         finally:
-            # With its end, as entries have one: another session's folder may begin like ours.
-            kill_marked(f"{MARK}={self._env[MARK]}\0")
+            self._end_strays()
 
     def collect(self, selection: Selection, into: Path) -> tuple[int, tuple[str, ...]]:
         from homeport.pipeline.execute.artifacts import take_out
@@ -165,7 +163,15 @@ class ShellSession:
         return take_out(self._project, selection, os.fspath(into), untracked=untracked)
 
     def close(self) -> None:
+        self._end_strays()
         remove(self._folder)
+
+    def _end_strays(self) -> None:
+        """What left its session and its output, in a moment in which nobody looked, goes as well."""
+        from homeport.lib.process import kill_marked
+
+        # With its end, as entries have one: another session's folder may begin like ours.
+        kill_marked(f"{MARK}={self._env[MARK]}\0")
 
     def _start(self, script: str) -> ProcessTree:
         """The shell, reading the script from an open file without a name.
