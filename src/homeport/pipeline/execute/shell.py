@@ -167,7 +167,7 @@ class ShellSession:
         remove(self._folder)
 
     def _end_strays(self) -> None:
-        """What left its session and its output, in a moment in which nobody looked, goes as well."""
+        """What left its session and its output while nobody looked goes as well."""
         from homeport.lib.process import kill_marked
 
         # With its end, as entries have one: another session's folder may begin like ours.
