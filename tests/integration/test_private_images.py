@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from homeport.engine.api import Login
-from homeport.engine.docker import DockerEngine, _registry_auth, connect
+from homeport.engine.docker import DockerEngine, connect
+from homeport.engine.docker_values import registry_auth
 from testbed.hub import hub
 from testbed.runs import Repository
 
@@ -36,7 +37,7 @@ def image(registry: str, docker_address: str) -> Iterator[str]:
     name, tag = f"{registry}/group/private", f"t{os.getpid()}-{next(_NUMBERS)}"
     engine._call("POST", "/images/busybox/tag", {"repo": name, "tag": tag}).close()
     login = Login(server=registry, username=USER, password=PASSWORD)
-    headers = {"X-Registry-Auth": _registry_auth(login)}
+    headers = {"X-Registry-Auth": registry_auth(login)}
     pushed = engine._call("POST", f"/images/{name}/push", {"tag": tag}, headers=headers)
     assert not [line for line in pushed.lines() if "error" in line]
     _forget(engine, f"{name}:{tag}")
