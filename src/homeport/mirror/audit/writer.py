@@ -10,7 +10,6 @@ from pathlib import Path
 
 from homeport.errors import MissingError
 from homeport.mirror.audit.ledger import Ledger
-from homeport.mirror.audit.signing import load_signer
 from homeport.mirror.audit.sinks import make_sink
 from homeport.mirror.errors import RegistryError
 from homeport.mirror.model.config import AuditConfig, Overflow
@@ -152,7 +151,12 @@ async def open_audit(
     pool = ThreadPoolExecutor(1, thread_name_prefix="audit")
 
     def begin() -> Ledger:
-        signer = None if config.key is None else load_signer(Path(config.key))
+        signer = None
+        if config.key is not None:
+            # cryptography takes 8 MB: only who signs pays for it.
+            from homeport.mirror.audit.signing import load_signer
+
+            signer = load_signer(Path(config.key))
         return Ledger(
             folder,
             writer=socket.gethostname(),
