@@ -38,7 +38,7 @@ async def catalog(
             if len(found) == limit:
                 more = True
                 break
-            if not _is_overlay(repository) and visible(repository):
+            if not repository.is_overlay and visible(repository):
                 found.append(shown(repository))
         if more or len(batch) < _BATCH:
             break
@@ -59,10 +59,6 @@ def _repository(name: str) -> Repository:
     if rest and ("." in host or ":" in host):
         return Repository(host, rest)
     return Repository(LOCAL, name)
-
-
-def _is_overlay(repository: Repository) -> bool:
-    return repository.is_local and "." in repository.name.partition("/")[0]
 
 
 def _limit(text: str | None) -> int:

@@ -24,6 +24,18 @@ class Repository(Struct, frozen=True, order=True):
         name: a namespace has no dot and no colon, an upstream's name has one."""
         return Repository(LOCAL, str(self))
 
+    @property
+    def is_overlay(self) -> bool:
+        """Whether it keeps the local referrers of a mirrored repository."""
+        first = self.name.partition("/")[0]
+        return self.is_local and ("." in first or ":" in first)
+
+    @property
+    def mirrored(self) -> "Repository":
+        """The mirrored repository that an overlay belongs to."""
+        upstream, _, name = self.name.partition("/")
+        return Repository(upstream, name)
+
     def __str__(self) -> str:
         return f"{self.upstream}/{self.name}"
 

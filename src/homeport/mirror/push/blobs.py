@@ -12,7 +12,7 @@ from homeport.mirror.push import refusal
 from homeport.mirror.push.api import Mountable
 from homeport.mirror.push.intake import Ceiling, Chunk, parse_content_range, receive
 from homeport.mirror.push.location import blob_path, upload_path
-from homeport.mirror.push.namespaces import Namespaces, is_overlay, mirrored
+from homeport.mirror.push.namespaces import Namespaces
 from homeport.mirror.push.protection import Protection
 from homeport.mirror.push.sessions import Session, Sessions
 from homeport.mirror.store.api import Blobs, Hold, Metadata
@@ -204,7 +204,7 @@ class BlobWriter:
         self, into: Repository, digest: Digest, source: str, mountable: Mountable
     ) -> bool:
         async for home in self._homes(into, digest, source):
-            if home == into or await mountable(mirrored(home) if is_overlay(home) else home):
+            if home == into or await mountable(home.mirrored if home.is_overlay else home):
                 return True
         return False
 

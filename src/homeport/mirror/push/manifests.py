@@ -10,7 +10,7 @@ from homeport.mirror.model.names import Repository, Target
 from homeport.mirror.model.record import Outcome
 from homeport.mirror.push import refusal
 from homeport.mirror.push.location import manifest_path
-from homeport.mirror.push.namespaces import Namespaces, is_overlay, mirrored
+from homeport.mirror.push.namespaces import Namespaces
 from homeport.mirror.push.protection import Protection
 from homeport.mirror.store.api import Hold, ImmutableTagError, Metadata
 from homeport.oci.digest import Digest, algorithm_of, digest_of
@@ -58,7 +58,7 @@ class ManifestWriter:
         media_type = _media_type(request)
         content = await self._content(request)
         manifest = _parse(content, media_type, Digest(reference) if by_digest else None)
-        if is_overlay(repository):
+        if repository.is_overlay:
             _check_referrer(manifest, repository, tags)
         await self._check_references(repository, manifest)
         try:
@@ -204,7 +204,7 @@ def _check_referrer(manifest: Manifest, overlay: Repository, tags: Sequence[str]
         return
     raise RegistryError(
         ErrorCode.DENIED,
-        f"{mirrored(overlay)} is a mirror of its upstream, which takes here only manifests with a"
+        f"{overlay.mirrored} is a mirror of its upstream, which takes here only manifests with a"
         " subject (signatures, SBOMs), pushed by digest; push images to a local namespace",
     )
 

@@ -12,18 +12,6 @@ from homeport.mirror.store.api import Metadata
 from homeport.oci.digest import Digest
 
 
-def is_overlay(repository: Repository) -> bool:
-    """Whether it keeps the local referrers of a mirrored repository (`Repository.overlay`)."""
-    first = repository.name.partition("/")[0]
-    return repository.is_local and ("." in first or ":" in first)
-
-
-def mirrored(overlay: Repository) -> Repository:
-    """The mirrored repository that an overlay belongs to."""
-    upstream, _, name = overlay.name.partition("/")
-    return Repository(upstream, name)
-
-
 class Namespaces:
     """The configured namespaces, and how full they are."""
 
@@ -39,7 +27,7 @@ class Namespaces:
     def of(self, repository: Repository) -> NamespaceConfig | None:
         """The namespace of a pushed repository, None for an overlay; raises 403 where nothing is
         configured for the name."""
-        if is_overlay(repository):
+        if repository.is_overlay:
             return None
         parts = repository.name.split("/")
         for count in range(len(parts), 0, -1):
