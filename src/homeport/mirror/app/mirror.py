@@ -48,7 +48,7 @@ _HOUSEKEEPING = 60.0
 
 
 class Mirror:
-    """One running mirror. Made by `open_mirror`."""
+    """One running mirror, from `open` to `close`."""
 
     def __init__(self, config: MirrorConfig) -> None:
         self.config = config

@@ -53,9 +53,10 @@ def verify(folder: Path, *, verifier: Verifier | None, heads: Iterable[Head] = (
             count, end, found = _records(reader, wanted, hashes)
             faults += found
             ends[reader.start.name] = end
-            faults += _head(reader, count, end, verifier)
+            head = reader.head()
+            faults += _head(reader.start.name, head, count, end, verifier)
             records += count
-            signed += bool((head := reader.head()) and head.signature)
+            signed += bool(head and head.signature)
         except sqlite3.Error as error:
             faults.append(Fault(segment=path.stem, message=f"it is damaged: {error}"))
         finally:
@@ -115,9 +116,8 @@ def _records(
 
 
 def _head(
-    reader: SegmentReader, count: int, end: bytes, verifier: Verifier | None
+    name: str, head: Head | None, count: int, end: bytes, verifier: Verifier | None
 ) -> Iterator[Fault]:
-    head, name = reader.head(), reader.start.name
     if head is None:
         if count:
             yield Fault(segment=name, message="its head is missing")
