@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Optional
 
 from homeport.enroll.errors import BrokenFileError
+from homeport.enroll.formats.place import place
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _SCALAR = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null")
@@ -71,8 +72,8 @@ def set_key(text: str, path: str, keys: Sequence[str], value: Any) -> str:
                 value = {missing: value}
             return _add(text, holder, key, value)
         if member.inner is None:
-            place = _place(text, member.value)
-            raise BrokenFileError(path, *place, f"{'.'.join(keys[: depth + 1])} is not an object")
+            at = place(text, member.value)
+            raise BrokenFileError(path, *at, f"{'.'.join(keys[: depth + 1])} is not an object")
         holder = member.inner
     member = holder.member(keys[-1])
     if member is None:
@@ -109,7 +110,7 @@ def copy_key(text: str, path: str, keys: Sequence[str], source: str) -> str:
 def line_of(text: str, path: str, keys: Sequence[str]) -> int:
     """The line where a key stands; 1 where there is none."""
     try:
-        return _place(text, _find(text, path, keys).start)[0]
+        return place(text, _find(text, path, keys).start)[0]
     except KeyError:
         return 1
 
@@ -179,18 +180,13 @@ def _line_indent(text: str, position: int) -> str:
     return found.group() if found else ""
 
 
-def _place(text: str, position: int) -> tuple[int, int]:
-    line = text.count("\n", 0, position) + 1
-    return line, position - text.rfind("\n", 0, position)
-
-
 class _Reader:
     def __init__(self, text: str, path: str) -> None:
         self._text = text
         self._path = path
 
     def broken(self, position: int, message: str) -> BrokenFileError:
-        line, column = _place(self._text, position)
+        line, column = place(self._text, position)
         hint = "no engine would read it; mend it first, nothing is changed"
         return BrokenFileError(self._path, line, column, message, hint=hint)
 

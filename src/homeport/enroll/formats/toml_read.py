@@ -8,7 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional, Union
 
-from homeport.enroll.formats.toml_scalars import NEWLINE, Scalars, place
+from homeport.enroll.formats.place import place
+from homeport.enroll.formats.toml_scalars import NEWLINE, Scalars
 
 Key = Union[str, int]
 Path = tuple[Key, ...]

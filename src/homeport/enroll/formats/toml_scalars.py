@@ -5,6 +5,7 @@ from datetime import date, datetime, time, timedelta, timezone
 from typing import Any, Optional, Union
 
 from homeport.enroll.errors import BrokenFileError
+from homeport.enroll.formats.place import place
 
 _NUMBER_LENGTH = 200
 _BLANK = re.compile(r"[ \t]*")
@@ -129,11 +130,6 @@ class Scalars:
             if number <= 0x10FFFF and not 0xD800 <= number <= 0xDFFF:
                 return chr(number), found.end()
         raise self.broken(start, "there is no such escape")
-
-
-def place(text: str, position: int) -> tuple[int, int]:
-    line = text.count("\n", 0, position) + 1
-    return line, position - text.rfind("\n", 0, position)
 
 
 def _clock(groups: tuple[Any, ...]) -> tuple[int, int, int, int]:

@@ -9,13 +9,13 @@ import re
 from typing import Any, Optional
 
 from homeport.enroll.errors import BrokenFileError
+from homeport.enroll.formats.place import place
 from homeport.enroll.formats.yaml_values import (
     Document,
     Entry,
     List,
     Map,
     Path,
-    place,
     scalar,
     unquoted,
 )

@@ -4,6 +4,8 @@ import json
 import re
 from typing import Any, NamedTuple, Union
 
+from homeport.enroll.formats.place import place
+
 Key = Union[str, int]
 Path = tuple[Key, ...]
 
@@ -58,11 +60,6 @@ class Document(NamedTuple):
             if entry is not None:
                 return place(self.text, entry.start)
         return 1, 1
-
-
-def place(text: str, position: int) -> "tuple[int, int]":
-    line = text.count("\n", 0, position) + 1
-    return line, position - text.rfind("\n", 0, position)
 
 
 def unquoted(raw: str) -> str:
