@@ -23,8 +23,9 @@ from homeport.pipeline.execute.snapshot import take_snapshot
 from homeport.pipeline.execute.state import Run, State
 from homeport.pipeline.execute.workspace import remove
 from homeport.pipeline.flow import Evaluation, now
+from homeport.pipeline.model.config import When
 from homeport.pipeline.model.event import Event, RunFinished
-from homeport.pipeline.model.plan import Runs
+from homeport.pipeline.model.plan import Plan, Runs
 from homeport.pipeline.plan.plan import make_plan
 from homeport.pipeline.plan.registry_prefix import prefixes_of
 from homeport.pipeline.plan.selection import Selected, refuse_unresolved, select_all, select_jobs
@@ -83,7 +84,7 @@ def run_pipeline(
         make_runner = partial(
             JobRunner,
             run=run,
-            snapshot=_snapshot(evaluation, run.git_path, run.tree_path),
+            snapshot=_snapshot(evaluation, plan, run.git_path, run.tree_path),
             executor_for=executors.of,
             clock=clock,
             now=now,
@@ -114,7 +115,7 @@ def run_pipeline(
                     emit=emit,
                     secrets=secrets | _secrets(child, env),
                     upstream=upstream,
-                    **_elsewhere(child, evaluation, run),
+                    **_elsewhere(child, plan, evaluation, run),
                 ),
                 secrets=secrets,
                 now_delayed=options.now,
@@ -156,7 +157,7 @@ def _select(evaluation: Evaluation, options: RunOptions) -> Selected:
     return selected
 
 
-def _snapshot(evaluation: Evaluation, into: Path, tree: Path) -> Snapshot:
+def _snapshot(evaluation: Evaluation, plan: Plan, into: Path, tree: Path) -> Snapshot:
     trigger, git = evaluation.trigger, evaluation.git
     origins = git.config.get("remote.origin.url", ())
     return take_snapshot(
@@ -166,11 +167,23 @@ def _snapshot(evaluation: Evaluation, into: Path, tree: Path) -> Snapshot:
         into=into,
         branch=trigger.branch,
         origin=origins[-1] if origins else None,
-        tree=tree if trigger.committed else None,
+        tree=tree if trigger.committed or not _is_laid_out_once(plan) else None,
+        committed=trigger.committed,
     )
 
 
-def _elsewhere(child: Evaluation, main: Evaluation, run: Run) -> dict[str, Any]:
+def _is_laid_out_once(plan: Plan) -> bool:
+    """Whether just one workspace is made, and at once: then it is a copy of its own already."""
+    jobs = [job for job in plan.jobs if job.runs is not Runs.NOWHERE]
+    return len(jobs) == 1 and all(
+        job.runs is not Runs.DOWNSTREAM
+        and job.retry.max == 0
+        and job.when not in (When.DELAYED, When.MANUAL)
+        for job in jobs
+    )
+
+
+def _elsewhere(child: Evaluation, plan: Plan, main: Evaluation, run: Run) -> dict[str, Any]:
     """What is different for jobs of another project: its own files, and its own caches."""
     request = child.request
     if request.root == main.request.root:
@@ -179,7 +192,7 @@ def _elsewhere(child: Evaluation, main: Evaluation, run: Run) -> dict[str, Any]:
     folder.mkdir(mode=0o700)
     state = State.open(request.root, request.env, kept_runs=0, kept_bytes=0)
     return {
-        "snapshot": _snapshot(child, folder / "git", folder / "tree"),
+        "snapshot": _snapshot(child, plan, folder / "git", folder / "tree"),
         "cache_folder": state.cache_path / "cache",
     }
 

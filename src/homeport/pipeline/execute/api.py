@@ -67,10 +67,12 @@ class Stop:
 class Snapshot(Struct, frozen=True, kw_only=True):
     """The user's tree as one run sees it; made once per run, read-only afterwards.
 
-    `files` are paths relative to `root` (tracked, plus untracked-not-ignored, without deleted
-    ones). `git` is a prepared `.git` folder to be copied into each workspace: detached at the
-    commit, own index and refs, origin without credentials, and objects by an alternates file;
-    `objects` is the absolute path of the user's object folder that the alternates name. `notes`
+    `files` are paths relative to `root` (tracked, plus untracked-not-ignored); those that are not
+    there were deleted. `root` is a copy, or the user's own tree where just one workspace is made of
+    it. `committed` means that the files are those of the commit. `git` is a prepared `.git` folder
+    to be copied into each workspace: detached at the commit, own index and refs, origin without
+    credentials, and objects by an alternates file; `objects` is the absolute path of the user's
+    object folder that the alternates name. `notes`
     are for people: what a job may miss.
     """
 
@@ -78,6 +80,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     files: tuple[str, ...]
     git: Path | None
     objects: Path | None
+    committed: bool = False
     notes: tuple[str, ...] = ()
 
 

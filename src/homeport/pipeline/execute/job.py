@@ -258,7 +258,7 @@ class JobRunner:
                 files=self._snapshot.files,
                 repository=root,
                 sha=self._plan.sha,
-                committed=not self._snapshot.root.samefile(root),
+                committed=self._snapshot.committed,
             ),
             expand=environment.expand,
             env=environment.env,

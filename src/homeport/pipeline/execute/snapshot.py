@@ -2,8 +2,9 @@
 
 GitLab checks a commit out; here the working tree counts: the files are those tracked and those
 untracked but not ignored, as they are now, and `git status` in a job shows the uncommitted changes
-(the index is a copy of the user's). Where the commit alone is wanted, its files are checked out
-into a folder of the run, with an index of their own.
+(the index is a copy of the user's). They are copied into a folder of the run, so that what the user
+edits meanwhile changes nothing. Where the commit alone is wanted, its files are checked out there,
+with an index of their own.
 
 The repository is written by hand, because each git process costs as much as all of that, and shares
 the user's objects by an alternates file. The user's own repository is only read; its hooks, its
@@ -15,9 +16,10 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from homeport.errors import MissingError
 from homeport.lib.git import Git
-from homeport.pipeline.execute.api import ExecutorError, Snapshot
-from homeport.pipeline.execute.workspace import copy_entry
+from homeport.pipeline.execute.api import Snapshot
+from homeport.pipeline.execute.workspace import copy_entry, copy_listed
 
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _REF = re.compile(r"refs/(?:tags|remotes)/[^\x00- \x7f~^:?*\[\\]+")
@@ -35,15 +37,17 @@ def take_snapshot(
     branch: str | None = None,
     origin: str | None = None,
     tree: Path | None = None,
+    committed: bool = False,
 ) -> Snapshot:
     """List the files of the working tree `root` and write the new folder `into`, a `.git`.
 
-    With `tree`, a folder to be made, the files are those of the commit `sha`, written there.
+    With `tree`, a folder to be made, they are copied there, else they are read where they are. With
+    `tree` and `committed` the files are those of the commit `sha` instead.
     HEAD is detached at `sha`; `origin/<branch>` is there, too, as after GitLab's fetch; `origin`
     is the remote's URL, whose user and password are dropped. Raises `HomeportError` where git
-    fails, `ExecutorError` where the repository cannot be read or `into` not written.
+    fails, a file cannot be read or a folder not written.
     """
-    files = _list_worktree(git) if tree is None else ()
+    files = () if committed else _list_worktree(git)
     try:
         folder, common = find_repository(os.fspath(root))
         objects = os.path.join(common, "objects")
@@ -58,14 +62,18 @@ def take_snapshot(
         _write(into / "config", _config(sha, origin, partial=_is_partial(config)))
         _write(into / "packed-refs", "".join(f"{refs[name]} {name}\n" for name in sorted(refs)))
         _write(into / "objects/info/alternates", "".join(_chain(objects)))
-        if tree is None:
-            _copy_index(folder, into)
-        else:
+        if tree is not None and committed:
             files = _check_out(git, sha, into / "index", tree)
+        else:
+            _copy_index(folder, into)
+            if tree is not None:
+                os.makedirs(tree)
+                copy_listed(os.fspath(root), files, os.fspath(tree), times=True)
         copy_entry(os.path.join(common, "shallow"), os.fspath(into / "shallow"))
     except OSError as error:
-        raise ExecutorError(
-            f"cannot prepare the repository of the jobs: {error.filename or root}: {error.strerror}"
+        raise MissingError.of(
+            f"cannot copy the repository for its jobs: {error.filename or root}: {error.strerror}",
+            code="snapshot",
         ) from error
     notes = ("the repository is a partial clone: git in a job may lack objects",)
     return Snapshot(
@@ -73,6 +81,7 @@ def take_snapshot(
         files=files,
         git=into,
         objects=Path(objects),
+        committed=committed,
         notes=notes if _is_partial(config) else (),
     )
 

@@ -75,8 +75,8 @@ class Run:
         """For workspaces, this run's alone."""
         self.git_path = folder / "git"
         """For the prepared `.git`; made by who needs it."""
-        self.tree_path = folder / "tree"
-        """For the files of a commit that is run instead of the working tree; likewise."""
+        self.tree_path = builds / ".tree"
+        """For the files of the snapshot; likewise."""
         self._summary = summary
         self._lock = lock
         self._writing = Lock()
@@ -118,7 +118,6 @@ class Run:
         """Remove workspaces and let go of the lock; idempotent."""
         remove(os.fspath(self.builds_path))
         remove(os.fspath(self.git_path))
-        remove(os.fspath(self.tree_path))
         lock, self._lock = self._lock, -1
         if lock >= 0:
             os.close(lock)

@@ -30,7 +30,7 @@ def lay_out(snapshot: Snapshot, root: str) -> None:
     source = os.fspath(snapshot.root)
     try:
         os.makedirs(root)
-        _copy_listed(source, snapshot.files, root)
+        copy_listed(source, snapshot.files, root)
         if snapshot.git is not None:
             git = os.path.join(root, ".git")
             os.mkdir(git)
@@ -48,6 +48,22 @@ def overlay(tree: str, root: str) -> None:
         copy_tree(tree, root, times=True)
     except OSError as error:
         raise ExecutorError(_in_words("cannot put the artifacts in place", error)) from error
+
+
+def copy_listed(source: str, files: Iterable[str], root: str, *, times: bool = False) -> None:
+    """Copy files given by relative path into the empty folder `root`.
+
+    Those that are gone are left out, and those below a link, which are not in the tree.
+    """
+    made = {"": True}
+    for file in files:
+        folder, _, name = file.rstrip("/").rpartition("/")
+        if not made.get(folder, False) and not _make_parents(source, folder, root, made):
+            continue
+        if name in ("", ".", ".."):
+            continue
+        target = f"{root}/{folder}/{name}" if folder else f"{root}/{name}"
+        copy_entry(f"{source}/{file}", target, times=times)
 
 
 def copy_tree(source: str, target: str, *, times: bool = False) -> None:
@@ -130,18 +146,6 @@ def remove(path: str) -> None:
         return
     except (OSError, RecursionError):
         _remove_by_force(path)
-
-
-def _copy_listed(source: str, files: Iterable[str], root: str) -> None:
-    """Copy files given by relative path; a listed path below a link is not in the tree."""
-    made = {"": True}
-    for file in files:
-        folder, _, name = file.rstrip("/").rpartition("/")
-        if not made.get(folder, False) and not _make_parents(source, folder, root, made):
-            continue
-        if name in ("", ".", ".."):
-            continue
-        copy_entry(f"{source}/{file}", f"{root}/{folder}/{name}" if folder else f"{root}/{name}")
 
 
 def _make_parents(source: str, folder: str, root: str, made: dict[str, bool]) -> bool:

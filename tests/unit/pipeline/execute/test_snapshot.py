@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from homeport.errors import MissingError
 from homeport.lib.git import Git
 from homeport.pipeline.execute.api import Snapshot
 from homeport.pipeline.execute.snapshot import (
@@ -86,6 +87,39 @@ def test_files_are_tracked_and_untracked_without_ignored_and_deleted(
     assert names(target) == [".git", ".gitignore", "new file\n", "tracked"]
     assert (target / "tracked").read_text() == "two\n"
     assert git(target, "status", "--porcelain", "-z") == " D removed\0 M tracked\0?? new file\n\0"
+
+
+def test_a_copy_does_not_change_with_the_tree(repository: Path, tmp_path: Path) -> None:
+    (repository / "removed").unlink()
+    (repository / "tool").write_text("#!/bin/sh\n")
+    (repository / "tool").chmod(0o755)
+    (repository / "link").symlink_to("tracked")
+    sha = git(repository, "rev-parse", "HEAD").strip()
+    taken = take_snapshot(
+        Git(repository), repository, sha, into=tmp_path / "git", tree=tmp_path / "tree"
+    )
+    (repository / "tracked").write_text("edited\n")
+    (repository / "tool").unlink()
+    (repository / "removed").write_text("back\n")
+    lay_out(taken, str(tmp_path / "ws"))
+    assert names(tmp_path / "ws") == [".git", ".gitignore", "link", "tool", "tracked"]
+    assert (tmp_path / "ws/tracked").read_text() == "one\n"
+    assert os.access(tmp_path / "ws/tool", os.X_OK)
+    assert (tmp_path / "ws/link").readlink() == Path("tracked")
+
+
+def test_a_file_that_cannot_be_copied_is_named(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> bool:
+        raise PermissionError(13, "Permission denied", "tracked")
+
+    monkeypatch.setattr("homeport.pipeline.execute.workspace.copy_entry", refuse)
+    sha = git(repository, "rev-parse", "HEAD").strip()
+    with pytest.raises(MissingError, match="tracked: Permission denied"):
+        take_snapshot(
+            Git(repository), repository, sha, into=tmp_path / "git", tree=tmp_path / "tree"
+        )
 
 
 def test_the_workspace_is_a_working_repository(repository: Path, tmp_path: Path) -> None:

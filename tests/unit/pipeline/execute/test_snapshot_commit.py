@@ -57,7 +57,13 @@ def repository(tmp_path: Path) -> Path:
 def take(root: Path, revision: str, tmp_path: Path) -> Snapshot:
     sha = git(root, "rev-parse", revision).strip()
     return take_snapshot(
-        Git(root), root, sha, into=tmp_path / "git", branch="main", tree=tmp_path / "tree"
+        Git(root),
+        root,
+        sha,
+        into=tmp_path / "git",
+        branch="main",
+        tree=tmp_path / "tree",
+        committed=True,
     )
 
 
