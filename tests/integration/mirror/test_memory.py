@@ -41,7 +41,7 @@ def test_twenty_clients_of_one_cold_layer(upstream_hub: Hub, tmp_path: Path) -> 
     small = fan_in(upstream_hub, tmp_path, 64 * MB)
     large = fan_in(upstream_hub, tmp_path, 256 * MB)
     assert max(small, large) <= 80 * MB
-    # One module that is loaded late (to sign a head of the audit) is 9 MB; the layers differ by 192.
+    # One module that is loaded late (to sign a head of the audit) is 9 MB; the layers differ by 192
     assert large - small <= 20 * MB
 
 
