@@ -108,13 +108,15 @@ class Segment:
 
 
 class SegmentReader:
-    """One segment, to look at, beside a writer that goes on writing."""
+    """One segment as it is at one moment, beside a writer that goes on writing."""
 
     def __init__(self, path: Path) -> None:
         """Raises sqlite3.Error for what is no segment."""
         self.path = path
         self._connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
         try:
+            # One transaction for all that is read: records and head must be of the same moment.
+            self._connection.execute("BEGIN")
             self.start = _start(self._connection)
         except sqlite3.Error:
             self._connection.close()

@@ -9,7 +9,7 @@ import pytest
 
 from homeport.mirror.audit.ledger import Ledger
 from homeport.mirror.audit.query import Filter, query
-from homeport.mirror.audit.segment import segments
+from homeport.mirror.audit.segment import SegmentReader, segments
 from homeport.mirror.audit.signing import create_key, load_verifier
 from homeport.mirror.audit.sinks import FileSink
 from homeport.mirror.audit.verify import Verdict, read_heads, verify
@@ -93,6 +93,20 @@ def test_what_was_written_is_accepted(audit: Audit) -> None:
     assert verdict.faults == ()
     assert (verdict.segments, verdict.records, verdict.signed) == (3, 12, 3)
     assert len(verdict.begins) == 1
+
+
+def test_a_writer_that_goes_on_between_two_looks_is_no_fault(audit: Audit) -> None:
+    ledger = audit.open()
+    ledger.append([record("first", audit.clock.now)])
+    reader = SegmentReader(segments(audit.folder)[-1])
+    rows = list(reader.rows())
+    ledger.append([record("second", audit.clock.now)])
+    head = reader.head()
+    assert head is not None
+    assert (head.number, head.hash) == (rows[-1].number, rows[-1].hash)
+    reader.close()
+    ledger.close()
+    assert audit.verify().faults == ()
 
 
 def swap(audit: Audit) -> None:
