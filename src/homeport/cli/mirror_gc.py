@@ -7,6 +7,7 @@ from homeport.cli.options import Commands, add_json_option, add_parser
 
 EXAMPLES = """\
   homeport mirror gc                                the mirror may run meanwhile
+  homeport mirror gc --dry-run                      what would go
 """
 
 
@@ -19,8 +20,11 @@ def add_command(commands: Commands) -> None:
         examples=EXAMPLES,
         group=GROUP,
     )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="tell what would go, and change nothing"
+    )
     add_config_options(parser)
-    add_json_option(parser, "what went")
+    add_json_option(parser, "what went, or would go")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -30,16 +34,17 @@ def main(args: argparse.Namespace) -> int:
 
     control = find(data_folder(args))
     if control is not None:
-        report = control.post("collect")
+        report = control.post("collect", {"dry_run": "yes"} if args.dry_run else {})
     else:
         require("cryptography")
         from homeport.mirror.app.upkeep import collect_offline
 
-        report = collect_offline(config_loader(args, files=False)())
+        report = collect_offline(config_loader(args, files=False)(), dry_run=args.dry_run)
     if args.json:
         print_json(report)
     else:
         print(
+            f"{'would go: ' if args.dry_run else ''}"
             f"{report['digests']} blobs and manifests ({format_bytes(report['freed'])}), "
             f"{report['staged']} unfinished downloads and uploads "
             f"({format_bytes(report['staged_bytes'])}), {report['links']} links"

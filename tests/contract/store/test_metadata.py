@@ -590,6 +590,28 @@ def test_old_links_without_a_manifest_expire(opened: Opened, tmp_path: Path) -> 
     run(scenario())
 
 
+def test_what_a_collection_would_take_is_told_and_stays(opened: Opened, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        unlinked = image("b", "shared", "alone")
+        async with opened(tmp_path) as metadata:
+            await link(metadata, LOCAL, "old", "held", "needed", "shared", "alone", at=1.0)
+            await link(metadata, NGINX, "needed", at=1.0)
+            await link(metadata, LOCAL, "new", at=20.0)
+            await link(metadata, OTHER, "shared", at=20.0)
+            await put(metadata, LOCAL, image("a", "needed"))
+            await put(metadata, LOCAL, unlinked)
+            await metadata.delete_manifest(LOCAL, unlinked.digest)
+            await metadata.hold([blob("held")], Hold.UPLOAD, until=50.0)
+            links, digests = await metadata.collectable(before=10.0, now=10.0)
+            assert links == 4
+            assert set(digests) == {blob("old"), blob("alone"), unlinked.digest}
+            assert await metadata.blob(LOCAL, blob("old")) == 100
+            assert await metadata.expire_links(before=10.0, now=10.0, limit=99) == links
+            assert await garbage(metadata, 10.0) == set(digests)
+
+    run(scenario())
+
+
 def test_lost_content_is_unlinked_everywhere(opened: Opened, tmp_path: Path) -> None:
     async def scenario() -> None:
         manifest = image("a", "layer")

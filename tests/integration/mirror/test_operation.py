@@ -309,8 +309,12 @@ def test_verify_purge_and_gc(upstream_hub: Hub, tmp_path: Path, running: bool) -
         assert (gone.returncode, gone.stderr) == (0, "")
         assert served.homeport("purge", f"{name}:1").returncode == 1
         assert served.homeport("purge", name).returncode == 2
-        collected = served.homeport("gc")
+        told = served.homeport("gc", "--dry-run", "--json")
+        assert served.homeport("gc", "--dry-run", "--json").stdout == told.stdout
+        collected = served.homeport("gc", "--json")
         assert collected.returncode == 0, collected.stderr
+        assert json.loads(told.stdout) == json.loads(collected.stdout)
+        assert json.loads(served.homeport("gc", "--json").stdout)["digests"] == 0
         if not running:
             served.start()
         pull(served, image, name)

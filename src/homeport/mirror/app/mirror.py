@@ -14,7 +14,7 @@ import msgspec
 
 from homeport import __version__
 from homeport.errors import MissingError, UsageError
-from homeport.mirror.app.upkeep import purge_image, repository_of, verify, with_control
+from homeport.mirror.app.upkeep import collect, purge_image, repository_of, verify, with_control
 from homeport.mirror.app.upstreams import Upstreams
 from homeport.mirror.audit.writer import open_audit
 from homeport.mirror.auth.authenticator import RegistryAuthenticator, make_authenticator
@@ -272,8 +272,8 @@ class Mirror:
         facts["connections"] = float(self.server.open_connections)
         return facts
 
-    async def _collect(self, _query: Mapping[str, str]) -> Any:
-        return msgspec.to_builtins(await self._sweep.collect())
+    async def _collect(self, query: Mapping[str, str]) -> Any:
+        return await collect(self._sweep, dry_run=bool(query.get("dry_run")))
 
     async def _purge(self, query: Mapping[str, str]) -> Any:
         try:

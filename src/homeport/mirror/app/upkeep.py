@@ -89,14 +89,19 @@ def _fault(fault: Fault) -> dict[str, Any]:
     }
 
 
-def collect_offline(config: MirrorConfig) -> Any:
+async def collect(sweep: Sweep, *, dry_run: bool) -> Any:
+    """Plain data: what went, or would go, as `SweepReport` has it."""
+    return msgspec.to_builtins(await (sweep.survey() if dry_run else sweep.collect()))
+
+
+def collect_offline(config: MirrorConfig, *, dry_run: bool) -> Any:
     """One collection on the folder of a mirror that does not run. Raises MissingError."""
 
     async def work(blobs: Blobs, metadata: Metadata) -> Any:
         sweep = Sweep(blobs, metadata, config.store, time.time, staged_age=config.limits.upload_age)
-        return msgspec.to_builtins(await sweep.collect())
+        return await collect(sweep, dry_run=dry_run)
 
-    return _offline(config, "collect", work)
+    return _offline(config, "collect", work, on_record=not dry_run)
 
 
 def verify_offline(config: MirrorConfig, *, repair: bool, progress: Progress) -> Any:
@@ -116,10 +121,14 @@ def purge_offline(config: MirrorConfig, image: ImageName) -> Any:
 
 
 def _offline(
-    config: MirrorConfig, what: str, work: Callable[[Blobs, Metadata], Awaitable[Any]]
+    config: MirrorConfig,
+    what: str,
+    work: Callable[[Blobs, Metadata], Awaitable[Any]],
+    *,
+    on_record: bool = True,
 ) -> Any:
     """Open the stores as the server would (which keeps a server from starting meanwhile), put the
-    act on record, do it."""
+    act on record, do it. `on_record` is False where it changes nothing."""
     data = Path(config.data)
     if not (data / METADATA).is_file():
         raise MissingError.of(
@@ -129,7 +138,7 @@ def _offline(
         )
     _become_owner(data)
     try:
-        return asyncio.run(_with_stores(config, data, what, work))
+        return asyncio.run(_with_stores(config, data, what if on_record else None, work))
     except (StoreError, OSError) as error:
         raise MissingError.of(
             f"the store in {data} cannot be used: {error}", code="mirror-data"
@@ -147,7 +156,7 @@ def _become_owner(data: Path) -> None:
 async def _with_stores(
     config: MirrorConfig,
     data: Path,
-    what: str,
+    what: str | None,
     work: Callable[[Blobs, Metadata], Awaitable[Any]],
 ) -> Any:
     store = config.store
@@ -155,7 +164,8 @@ async def _with_stores(
     try:
         metadata = await open_metadata(data / METADATA, clock=time.time)
         try:
-            await _put_on_record(config, data, what)
+            if what is not None:
+                await _put_on_record(config, data, what)
             return await work(blobs, metadata)
         finally:
             await metadata.close()

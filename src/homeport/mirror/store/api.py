@@ -297,6 +297,9 @@ class Metadata(Protocol):
         """Unlink up to `limit` blobs that were linked before then, that no manifest of the same
         repository references and that nothing holds; how many. `within` one repository only."""
 
+    async def collectable(self, *, before: float, now: float) -> tuple[int, Sequence[Digest]]:
+        """What `expire_links` would drop now, counted, and what would be garbage without it."""
+
     async def lose_blob(self, digest: Digest) -> Sequence[Repository]:
         """The bytes turned out to be missing or wrong: drop row and links, so that they are fetched
         or pushed again. The repositories that reached it. Durable."""

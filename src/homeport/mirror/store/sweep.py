@@ -13,7 +13,7 @@ from msgspec import Struct
 from homeport.lib.glob import any_glob
 from homeport.mirror.model.config import StoreConfig
 from homeport.mirror.model.names import Repository
-from homeport.mirror.store.api import HOLD_FOR, Blobs, Hold, Metadata, StoreError
+from homeport.mirror.store.api import HOLD_FOR, Blobs, Hold, Metadata, StagedInfo, StoreError
 from homeport.oci.digest import Digest
 
 LEASE = "sweep"
@@ -112,7 +112,7 @@ class Sweep:
         """Everything that nothing reaches and nothing holds."""
         links = await self._expire()
         digests, freed = await self._garbage()
-        orphans, orphaned = await self._orphans()
+        orphans, orphaned = await self._orphans(self._bury)
         staged, staged_bytes = await self._staged()
         return SweepReport(
             links=links,
@@ -120,6 +120,21 @@ class Sweep:
             freed=freed + orphaned,
             staged=staged,
             staged_bytes=staged_bytes,
+        )
+
+    async def survey(self) -> SweepReport:
+        """What `collect` would report now; nothing is changed."""
+        now = self._clock()
+        links, digests = await self._metadata.collectable(before=_links_before(now), now=now)
+        sizes = [await self._blobs.stat(digest) or 0 for digest in digests]
+        orphans, orphaned = await self._orphans(self._blobs.stat)
+        staged = [info for info in await self._blobs.staged() if self._is_left(info)]
+        return SweepReport(
+            links=links,
+            digests=len(digests) + orphans,
+            freed=sum(sizes) + orphaned,
+            staged=len(staged),
+            staged_bytes=sum(info.size for info in staged),
         )
 
     async def evict(self, needed: int) -> int:
@@ -163,7 +178,7 @@ class Sweep:
 
     async def _expire(self) -> int:
         now = self._clock()
-        before = now - HOLD_FOR[Hold.UPLOAD]
+        before = _links_before(now)
         total = 0
         while count := await self._metadata.expire_links(before=before, now=now, limit=BATCH):
             total += count
@@ -180,15 +195,15 @@ class Sweep:
                 break  # somebody wants them again: the next round will see
         return count, freed
 
-    async def _orphans(self) -> tuple[int, int]:
-        """Bytes whose row is gone: a crash came between."""
+    async def _orphans(self, take: Callable[[Digest], Awaitable[int | None]]) -> tuple[int, int]:
+        """Bytes whose row is gone: a crash came between. `take` says how many, None to leave it."""
         count = freed = 0
         old: list[Digest] = []
 
         async def check() -> None:
             nonlocal count, freed
             for digest in await self._metadata.unknown(old):
-                gone = await self._bury(digest)
+                gone = await take(digest)
                 count += gone is not None
                 freed += gone or 0
             old.clear()
@@ -205,7 +220,7 @@ class Sweep:
     async def _staged(self) -> tuple[int, int]:
         count = freed = 0
         for info in await self._blobs.staged():
-            if info.modified >= self._clock() - self._staged_age:
+            if not self._is_left(info):
                 continue
             try:
                 staged = await self._blobs.stage(info.key, fresh=True)
@@ -219,6 +234,9 @@ class Sweep:
             freed += info.size
         return count, freed
 
+    def _is_left(self, info: StagedInfo) -> bool:
+        return info.modified < self._clock() - self._staged_age
+
     async def _excess(self) -> int:
         usage = await self._blobs.usage()
         quota = self._config.quota
@@ -226,6 +244,10 @@ class Sweep:
         if quota is not None and usage.blobs + usage.staged > HIGH * quota:
             excess = max(excess, int(usage.blobs + usage.staged - LOW * quota))
         return excess
+
+
+def _links_before(now: float) -> float:
+    return now - HOLD_FOR[Hold.UPLOAD]
 
 
 def pins(globs: Sequence[str]) -> Callable[[Repository, str], bool]:

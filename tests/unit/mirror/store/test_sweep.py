@@ -74,6 +74,27 @@ def test_only_what_nothing_reaches_goes() -> None:
     run(scenario())
 
 
+def test_a_survey_tells_what_a_collection_then_takes() -> None:
+    async def scenario() -> None:
+        store = Store()
+        first = await store.image(LOCAL, "a", "shared", "alone", tag="a")
+        await store.image(LOCAL, "b", "shared", tag="b")
+        await store.metadata.delete_manifest(LOCAL, first)
+        await put_blob(store.blobs, b"orphan")
+        staged = await store.blobs.stage("fill-x")
+        await staged.append(b"part")
+        await staged.close()
+        store.clock.now += DAY + 1
+        kept = store.kept()
+        told = await store.sweep.survey()
+        assert store.kept() == kept
+        assert told == await store.sweep.collect()
+        assert (told.links, told.digests, told.staged_bytes) == (2, 4, 4)
+        assert told.freed == len(b"alone") + len(b"config-a") + len(b"orphan")
+
+    run(scenario())
+
+
 def test_bytes_without_a_row_go_after_an_hour_unless_they_are_held() -> None:
     async def scenario() -> None:
         store = Store()

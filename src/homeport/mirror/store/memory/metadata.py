@@ -307,6 +307,13 @@ class MemoryMetadata(MemorySpace):
                 write.changes.append(Change(Kind.BLOB, home, digest))
             return len(expired)
 
+    async def collectable(self, *, before: float, now: float) -> tuple[int, Sequence[Digest]]:
+        state = self._now().copy()
+        expired = self._expired(state, before, now)
+        for each in expired:
+            del state.blob_links[each]
+        return len(expired), [digest for digest, _ in self._garbage(state, now)]
+
     # life
     def subscribe(self, listener: Callable[[Change], None]) -> None:
         self._listeners.append(listener)

@@ -1,6 +1,6 @@
 """What takes space and what may go, over the state in memory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from homeport.mirror.model.names import Repository
 from homeport.mirror.store.api import BACKUP
@@ -29,15 +29,18 @@ class MemorySpace:
         return sum(state.blobs.get(digest, 0) for digest in digests)
 
     async def garbage(self, *, now: float, limit: int) -> Sequence[tuple[Digest, int]]:
-        state = self._now()
+        found = self._garbage(self._now(), now)
+        return [each for each, _ in zip(found, range(limit), strict=False)]
+
+    @staticmethod
+    def _garbage(state: State, now: float) -> Iterator[tuple[Digest, int]]:
         sizes = {
             digest: len(manifest.content)
             for (digest, media_type), manifest in state.manifests.items()
             if not _shown(state, digest, media_type)
         }
         sizes |= {d: size for d, size in state.blobs.items() if not state.reached(d)}
-        found = (each for each in sorted(sizes.items()) if not state.is_held(each[0], now))
-        return [each for each, _ in zip(found, range(limit), strict=False)]
+        return (each for each in sorted(sizes.items()) if not state.is_held(each[0], now))
 
     async def coldest(
         self, *, now: float, limit: int, pinned: Callable[[Repository, str], bool]

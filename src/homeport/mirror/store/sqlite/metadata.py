@@ -251,6 +251,9 @@ class SqliteMetadata:
             lambda c, changes: space.expire_links(c, changes, links, before=before, now=now)
         )
 
+    async def collectable(self, *, before: float, now: float) -> tuple[int, Sequence[Digest]]:
+        return await self._read(lambda c: space.collectable(c, before, now))
+
     async def coldest(
         self, *, now: float, limit: int, pinned: Callable[[Repository, str], bool]
     ) -> Sequence[tuple[Repository, Digest]]:

@@ -28,11 +28,12 @@ RECURSIVE held (digest) AS (
         JOIN refs r ON r.manifest = m.id)
 """
 
-_REACHED = """
-EXISTS (SELECT 1 FROM blob_links WHERE digest = b.digest)
-OR EXISTS (SELECT 1 FROM refs r JOIN links l ON l.manifest = r.manifest
+_REFERENCED = """
+EXISTS (SELECT 1 FROM refs r JOIN links l ON l.manifest = r.manifest
     WHERE r.digest = b.digest AND r.child = 0)
 """
+
+_REACHED = f"EXISTS (SELECT 1 FROM blob_links WHERE digest = b.digest) OR {_REFERENCED}"
 
 
 def hold(connection: Connection, digests: Sequence[Digest], why: Hold, until: float) -> None:
@@ -152,6 +153,26 @@ def expire_links(
         changes.append(Change(Kind.BLOB, Repository(*name), digest))
         count += 1
     return count
+
+
+def collectable(connection: Connection, before: float, now: float) -> tuple[int, Sequence[Digest]]:
+    times = {"before": before, "now": now}
+    expiring = f"expiring AS ({_EXPENDABLE} AND k.digest NOT IN held)"
+    count = connection.execute(
+        f"WITH {_ALL_HELD}, {expiring} SELECT count(*) FROM expiring", times
+    ).fetchone()[0]
+    found = connection.execute(
+        f"WITH {_ALL_HELD}, {expiring}, loose (digest) AS ("
+        " SELECT digest FROM manifests m"
+        "  WHERE NOT EXISTS (SELECT 1 FROM links WHERE manifest = m.id)"
+        " UNION SELECT digest FROM blobs b WHERE NOT EXISTS"
+        "  (SELECT repository, digest FROM blob_links WHERE digest = b.digest"
+        "   EXCEPT SELECT repository, digest FROM expiring WHERE digest = b.digest)"
+        f" AND NOT {_REFERENCED})"
+        " SELECT digest FROM loose WHERE digest NOT IN held ORDER BY digest",
+        times,
+    )
+    return count, [digest for (digest,) in found]
 
 
 def coldest(
