@@ -99,8 +99,8 @@ class Mirror:
         assert self.process is not None
         self.process.send_signal(number)
 
-    def stop(self, number: int = signal.SIGTERM, *, within: float = 40.0) -> int:
-        """Send a signal and wait; the exit status."""
+    def stop(self, number: int = signal.SIGINT, *, within: float = 40.0) -> int:
+        """Send a signal (by default the one without a lead) and wait; the exit status."""
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(number)

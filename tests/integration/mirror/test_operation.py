@@ -176,6 +176,33 @@ def test_sigterm_lets_a_transfer_end(upstream_hub: Hub, served: Mirror) -> None:
         assert client.digest == image.layers[0][0]
 
 
+def test_sigterm_is_seen_by_a_load_balancer_before_the_doors_close(
+    upstream_hub: Hub, served: Mirror
+) -> None:
+    upstream_hub.push("library/lead:1", size=MB)
+    served.send(signal.SIGTERM)
+    began = time.monotonic()
+    wait_for(lambda: served.get("/readyz").status == 503, 1, "it still says that it is ready")
+    assert b"shutting down" in served.get("/readyz").body
+    assert served.get("/healthz").status == 200
+    assert served.get("/v2/library/lead/manifests/1").status == 200
+    assert served.process is not None
+    assert served.process.wait(30) == 0
+    assert 1.9 < time.monotonic() - began < 10
+
+
+def test_a_second_sigterm_ends_the_lead(tmp_path: Path) -> None:
+    with mirror(tmp_path, HEAD + '[mirror.limits]\ndrain_lead = "30s"\n') as served:
+        served.send(signal.SIGTERM)
+        wait_for(lambda: served.get("/readyz").status == 503, 5, "it says that it is ready")
+        assert served.stop(signal.SIGTERM, within=10) == 0
+
+
+def test_ctrl_c_has_no_lead(tmp_path: Path) -> None:
+    with mirror(tmp_path, HEAD + '[mirror.limits]\ndrain_lead = "30s"\n') as served:
+        assert served.stop(signal.SIGINT, within=10) == 0
+
+
 def refused(made: Mirror) -> bool:
     try:
         made.get("/healthz", timeout=2)
@@ -191,7 +218,7 @@ def test_sigterm_cuts_what_is_too_slow(upstream_hub: Hub, tmp_path: Path) -> Non
             upstream_hub, served, "slow", count=2, rate=MB // 2, size=16 * MB
         )
         began = time.monotonic()
-        assert served.stop() == 0
+        assert served.stop(signal.SIGTERM) == 0
         assert 0.9 < time.monotonic() - began < 6
         for client in clients:
             client.join()
@@ -203,7 +230,7 @@ def test_a_second_sigterm_is_at_once(upstream_hub: Hub, served: Mirror) -> None:
     served.send(signal.SIGTERM)
     wait_for(lambda: refused(served), 5, "it still accepts")
     began = time.monotonic()
-    assert served.stop() == 0
+    assert served.stop(signal.SIGTERM) == 0
     assert time.monotonic() - began < 6
     for client in clients:
         client.join()

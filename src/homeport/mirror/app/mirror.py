@@ -53,7 +53,8 @@ class Mirror:
     def __init__(self, config: MirrorConfig) -> None:
         self.config = config
         self._stack = AsyncExitStack()
-        self._draining = False
+        self.draining = False
+        self._drain = 0.0
         self.waits_for_restart: tuple[str, ...] = ()
         self.last_reload: Mapping[str, Any] | None = None
         self._resolve: Resolver = make_resolver(with_control(config))
@@ -193,7 +194,7 @@ class Mirror:
             log.info("listening: %s at %s", name, ", ".join(addresses))
 
     async def _close_server(self, server: Server) -> None:
-        await server.close(self.config.limits.drain_timeout)
+        await server.close(self._drain)
 
     async def reload(self, config: MirrorConfig) -> None:
         """New settings for new requests; transfers under way go on. What names the data folder or
@@ -241,9 +242,10 @@ class Mirror:
         for key in waiting:
             log.warning("a new `%s` is used after a restart", key)
 
-    async def close(self) -> None:
-        """Stop accepting, let transfers end within `drain_timeout`, close everything in order."""
-        self._draining = True
+    async def close(self, drain: float) -> None:
+        """Stop accepting, let transfers end within `drain` seconds, close everything in order."""
+        self.draining = True
+        self._drain = drain
         await self._stack.aclose()
 
     def _begin(self, name: str, run: Callable[[], Any]) -> None:
@@ -264,7 +266,7 @@ class Mirror:
                 log.exception("housekeeping failed")
 
     def _unready(self) -> str | None:
-        return "shutting down" if self._draining else None
+        return "shutting down" if self.draining else None
 
     def _facts(self) -> Mapping[str, float]:
         counts = msgspec.to_builtins(self._fills.counts)

@@ -5,6 +5,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import uvloop
 
@@ -29,8 +30,16 @@ def run(config: MirrorConfig, *, reload: Callable[[], MirrorConfig]) -> int:
 async def _serve(config: MirrorConfig, reload: Callable[[], MirrorConfig]) -> ExitCode:
     stop, again = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    # Who stops it at a terminal waits for no balancer to look.
+    announced = True
+
+    def interrupted() -> None:
+        nonlocal announced
+        announced = False
+        stop.set()
+
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGINT, interrupted)
     loop.add_signal_handler(signal.SIGHUP, again.set)
     mirror = Mirror(config)
     if not await _open(mirror, stop):
@@ -38,19 +47,29 @@ async def _serve(config: MirrorConfig, reload: Callable[[], MirrorConfig]) -> Ex
     reloader = asyncio.create_task(_reload(mirror, again, reload))
     try:
         await stop.wait()
-        log.info("stopping: transfers have %g s to end", mirror.config.limits.drain_timeout)
-        # A second signal ends the wait at once.
-        stop.clear()
-        closing = asyncio.create_task(mirror.close())
-        hurry = asyncio.create_task(stop.wait())
-        await asyncio.wait((closing, hurry), return_when=asyncio.FIRST_COMPLETED)
-        hurry.cancel()
-        if not closing.done():
-            await mirror.server.close(0)
-        await closing
+        await _stop(mirror, stop, announced=announced)
     finally:
         reloader.cancel()
     return ExitCode.OK
+
+
+async def _stop(mirror: Mirror, again: asyncio.Event, *, announced: bool) -> None:
+    """A second signal ends each wait at once. `announced`: `/readyz` says so for `drain_lead`,
+    which is a part of `drain_timeout`, while everything is served as before."""
+    limits = mirror.config.limits
+    log.info("stopping: transfers have %g s to end", limits.drain_timeout)
+    lead = min(limits.drain_lead, limits.drain_timeout) if announced else 0.0
+    mirror.draining = True
+    again.clear()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(again.wait(), lead)
+    closing = asyncio.create_task(mirror.close(limits.drain_timeout - lead))
+    hurry = asyncio.create_task(again.wait())
+    await asyncio.wait((closing, hurry), return_when=asyncio.FIRST_COMPLETED)
+    hurry.cancel()
+    if not closing.done():
+        await mirror.server.close(0)
+    await closing
 
 
 async def _open(mirror: Mirror, stop: asyncio.Event) -> bool:

@@ -167,6 +167,7 @@ FORMS: Mapping[Field, Form] = {
     (LimitsConfig, "idle_timeout"): _TIMEOUT,
     (LimitsConfig, "send_timeout"): _TIMEOUT,
     (LimitsConfig, "drain_timeout"): seconds(0, 3600),
+    (LimitsConfig, "drain_lead"): seconds(0, 3600),
     (NetworkConfig, "network"): hosts.network,
     (NetworkConfig, "rate"): amounts.parse_rate,
     (BandwidthConfig, "total"): amounts.parse_rate,

@@ -183,6 +183,7 @@ class LimitsConfig(Struct, frozen=True, kw_only=True):
     idle_timeout: float = 75.0
     send_timeout: float = 60.0
     drain_timeout: float = 30.0
+    drain_lead: float = 2.0
 
 
 class WindowConfig(Struct, frozen=True, kw_only=True):
