@@ -44,6 +44,7 @@ COMMANDS = (
     "diff",
     "update",
     "gitlab-ci-local",
+    "jwks",
     "cache",
     "clean",
     "mirror",

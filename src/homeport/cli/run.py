@@ -54,6 +54,7 @@ def add_command(commands: Commands) -> None:
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """How to run, whichever jobs."""
+    from homeport.cli.given import add_given_options
     from homeport.cli.report_files import add_report_options
 
     group = parser.add_argument_group("the run")
@@ -101,6 +102,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="the checkout to run where a job triggers that project; may be repeated",
     )
+    add_given_options(group)
     group.add_argument(
         "--fail-on-child",
         action="store_true",

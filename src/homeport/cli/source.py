@@ -103,6 +103,10 @@ def _settings(root: Path, args: argparse.Namespace) -> "Settings":
         flags["pull_policy"] = flags["pull_policy"] or "never"
     if checkouts := getattr(args, "checkouts", None):
         flags["projects"] = _parse_checkouts(checkouts)
+    if getattr(args, "secrets", None) or getattr(args, "id_tokens", None):
+        from homeport.cli.given import given_files
+
+        flags |= given_files(args)
     if prefixes := getattr(args, "registry_prefix", None):
         from homeport.pipeline.plan.registry_prefix import parse_prefixes
 

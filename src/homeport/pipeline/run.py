@@ -20,7 +20,7 @@ from homeport.pipeline.execute.job import JobRunner
 from homeport.pipeline.execute.scheduler import run_plan
 from homeport.pipeline.execute.slots import Slots
 from homeport.pipeline.execute.snapshot import take_snapshot
-from homeport.pipeline.execute.state import Run, State
+from homeport.pipeline.execute.state import Run, State, state_base
 from homeport.pipeline.execute.workspace import remove
 from homeport.pipeline.flow import Evaluation, now
 from homeport.pipeline.model.config import When
@@ -95,6 +95,7 @@ def run_pipeline(
             cache_bytes=settings.keep_cache_size,
             services_timeout=settings.container.services_timeout,
             interactive=options.interactive,
+            key_folder=state_base(env),
         )
         runner = make_runner(plan, earlier=state.latest, emit=emit, secrets=secrets)
         slots = Slots(settings.concurrency)

@@ -44,7 +44,7 @@ class Layers:
         self._variables: dict[str, SettingsVariable] = {}
         self._tags: dict[str, TagRule] = {}
         self._hosts: dict[str, Host] = {}
-        self._rewrite: dict[str, str] = {}
+        self._plain: dict[str, dict[str, str]] = {"rewrite": {}, "secrets": {}, "id_tokens": {}}
         self._lower: dict[str, dict[str, str]] = {"container_registries": {}, "projects": {}}
         self._masked: frozenset[str] = frozenset()
         self._origin: dict[str, str] = {}
@@ -103,8 +103,8 @@ class Layers:
             variables=self._variables,
             tags=self._tags,
             hosts=self._hosts,
-            rewrite=self._rewrite,
             projects=self._lower["projects"],
+            **self._plain,
             container_registries=self._lower["container_registries"],
             container=ContainerSettings(**container),
             limits=LimitSettings(**limits),
@@ -178,8 +178,8 @@ class Layers:
             self._hosts[name.lower()] = host_of(converted)
         elif table in self._lower:
             self._lower[table][name.strip("/").lower()] = converted
-        elif table == "rewrite":
-            self._rewrite[name] = converted
+        elif table in self._plain:
+            self._plain[table][name] = converted
         elif key == "masked":
             self._masked |= converted
         elif key in SIZES:

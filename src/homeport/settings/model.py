@@ -134,6 +134,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     hosts: Mapping[str, Host] = {}
     rewrite: Mapping[str, str] = {}
     projects: Mapping[str, str] = {}
+    secrets: Mapping[str, str] = {}
+    id_tokens: Mapping[str, str] = {}
     variables_from: VariablesFrom | None = None
     container_registry: str | None = None
     container_registries: Mapping[str, str] = {}

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from homeport.engine.api import Engine, Marked
 from homeport.pipeline.execute.container import RUN_LABEL, STATE_LABEL
+from homeport.pipeline.execute.id_tokens import KEY_FILE
 from homeport.pipeline.execute.state import bury, is_live, live_runs, locked, run_ids, size_of
 from homeport.pipeline.execute.workspace import remove
 
@@ -25,7 +26,7 @@ _INCLUDES = "includes"
 
 class Removed(Struct, frozen=True, kw_only=True):
     """Something that was removed, or would be: `kind` is `run`, `workspace`, `cache`, `includes`,
-    `container`, `network` or `volume`; `size` its bytes, where they are known."""
+    `key`, `container`, `network` or `volume`; `size` its bytes, where they are known."""
 
     kind: str
     name: str
@@ -68,6 +69,11 @@ class Cleaning:
                 yield from self._runs(folder)
                 if not live_runs(folder):
                     _remove_empty(folder)
+        key = self._state / KEY_FILE
+        if key.is_file() and not self._any_live():
+            if not self._dry:
+                key.unlink()
+            yield Removed(kind="key", name=str(key))
         if not self._dry:
             _remove_folder(self._state)
 

@@ -97,6 +97,7 @@ def compose_environment(
     project_dir: str,
     builds_dir: str,
     started_at: str,
+    tokens: Sequence[ScopedVariable] = (),
 ) -> Environment:
     """All variables of a job; later ones win: written ones, those of dotenv reports, the user's.
 
@@ -115,6 +116,7 @@ def compose_environment(
         variable.key: variable
         for variable in (
             *(ScopedVariable(key=key, value=value, raw=True) for key, value in runner.items()),
+            *tokens,
             *variables,
             *(ScopedVariable(key=key, value=value) for key, value in dotenv.items()),
             *overrides,

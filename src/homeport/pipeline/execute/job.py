@@ -37,7 +37,7 @@ from homeport.pipeline.execute.scripts import ScriptRunner
 from homeport.pipeline.execute.state import Finished, Run
 from homeport.pipeline.model.config import CrossNeed
 from homeport.pipeline.model.event import Event, FailureReason, Status
-from homeport.pipeline.model.plan import JobPlan, Plan
+from homeport.pipeline.model.plan import JobPlan, Plan, ScopedVariable
 
 if TYPE_CHECKING:
     from homeport.pipeline.execute.cache import JobCaches
@@ -54,7 +54,7 @@ class JobRunner:
     time of day in ISO 8601. `secrets` are values to hide in every job beside its own masked ones.
     `cache_folder` is where the repository's caches are kept, `cache_bytes` what they may take;
     without a folder there are none. `upstream` finds jobs of the pipelines above this one.
-    `interactive` opens shells in the jobs' places.
+    `interactive` opens shells in the jobs' places. `key_folder` has the key of `id_tokens`.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class JobRunner:
         services_timeout: float = SERVICES_TIMEOUT,
         interactive: "Interactive | None" = None,
         upstream: Callable[[CrossNeed], Given | None] = lambda _need: None,
+        key_folder: Path | None = None,
     ) -> None:
         self._plan = plan
         self._run = run
@@ -94,6 +95,7 @@ class JobRunner:
         self._services_timeout = services_timeout
         self._interactive = interactive
         self._upstream = upstream
+        self._key_folder = key_folder
 
     def given_to(self, job: JobPlan) -> Needed:
         """What a job gets from those before it, without running it."""
@@ -272,14 +274,21 @@ class JobRunner:
     ) -> Environment:
         path = self._plan.project_path
         project_dir = executor.project_dir(self._run.id, job.name, attempt, path)
-        return compose_environment(
+        compose = partial(
+            compose_environment,
             job.variables,
             dotenv=needed.dotenv,
-            overrides=job.overrides,
+            overrides=(*job.overrides, *_secrets(job)),
             project_dir=project_dir,
             builds_dir=project_dir.removesuffix(f"/{path}"),
             started_at=self._now(),
         )
+        environment = compose()
+        if not job.id_tokens or self._key_folder is None:
+            return environment
+        from homeport.pipeline.execute.id_tokens import issue_tokens
+
+        return compose(tokens=issue_tokens(job, environment.expand, self._key_folder))
 
     def _spec(
         self, job: JobPlan, attempt: int, environment: Environment, output: Output
@@ -339,6 +348,14 @@ def _expanded(job: JobPlan, environment: Environment) -> tuple[CrossNeed, ...]:
         )
         for need in job.upstream
     )
+
+
+def _secrets(job: JobPlan) -> tuple[ScopedVariable, ...]:
+    if not job.secrets:
+        return ()
+    from homeport.pipeline.execute.given_files import read_secrets
+
+    return read_secrets(job.secrets)
 
 
 def _warn(output: Output, message: str) -> None:

@@ -59,6 +59,22 @@ class TriggerPlan(Struct, frozen=True, kw_only=True):
     job_id: int = 1
 
 
+class IdToken(Struct, frozen=True, kw_only=True):
+    """A token of `id_tokens`: for `audience` (one or several, not expanded), or the user's own, in
+    a file."""
+
+    audience: str | tuple[str, ...] = ""
+    file: str | None = None
+
+
+class SecretFile(Struct, frozen=True, kw_only=True):
+    """The user's file that a secret is read from; the job sees its content, or with `file` the path
+    of a copy."""
+
+    path: str
+    file: bool = True
+
+
 class JobPlan(Struct, frozen=True, kw_only=True):
     """One job, ready for an executor.
 
@@ -71,6 +87,7 @@ class JobPlan(Struct, frozen=True, kw_only=True):
     what its log says first.
     `trigger` is what a job with `runs = downstream` does. `upstream` are needs of jobs in the
     pipelines that led to this one.
+    `claims` are what its `id_tokens` say beside audience and times.
     """
 
     name: str
@@ -101,6 +118,9 @@ class JobPlan(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     trigger: TriggerPlan | None = None
     upstream: tuple[CrossNeed, ...] = ()
+    id_tokens: Mapping[str, IdToken] = {}
+    claims: Mapping[str, Any] = {}
+    secrets: Mapping[str, SecretFile] = {}
 
 
 class Plan(Struct, frozen=True, kw_only=True):

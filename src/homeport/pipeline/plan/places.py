@@ -5,7 +5,7 @@ image of the settings, else in the shell. A job that asks for what a local run d
 not run, with the reason: it must never look green.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from msgspec import Struct
 
@@ -24,10 +24,16 @@ class Place(Struct, frozen=True, kw_only=True):
     not_run: str | None = None
 
 
-def choose_place(job: PipelineJob, settings: Settings, *, is_child: bool = False) -> Place:
+def choose_place(
+    job: PipelineJob,
+    settings: Settings,
+    *,
+    is_child: bool = False,
+    given: Collection[str] = (),
+) -> Place:
     """The place of one job under these settings. In a child pipeline (`is_child`) a job may need
-    others of the pipelines above it."""
-    lacking = next(_lacking(job, settings, is_child=is_child), None)
+    others of the pipelines above it. `given` are the variables that the user has given it."""
+    lacking = next(_lacking(job, settings, is_child=is_child, given=given), None)
     if lacking is not None:
         return Place(runs=Runs.NOWHERE, not_run=lacking)
     if job.job.trigger is not None:
@@ -74,7 +80,9 @@ def _tag_rule(job: Job, settings: Settings) -> TagRule | None:
     return next((settings.tags[tag] for tag in job.tags if tag in settings.tags), None)
 
 
-def _lacking(job: PipelineJob, settings: Settings, *, is_child: bool) -> Iterator[str]:
+def _lacking(
+    job: PipelineJob, settings: Settings, *, is_child: bool, given: Collection[str]
+) -> Iterator[str]:
     """What the job asks for that a local run does not have."""
     config = job.job
     trigger = config.trigger
@@ -89,9 +97,10 @@ def _lacking(job: PipelineJob, settings: Settings, *, is_child: bool) -> Iterato
     if config.run:
         yield "it uses run: steps, which homeport does not run yet"
     if config.secrets:
-        yield f"it needs secrets from a server ({', '.join(config.secrets)})"
-    if config.id_tokens:
-        yield f"it needs id_tokens from a server ({', '.join(config.id_tokens)})"
+        from homeport.pipeline.plan.secrets import unmapped
+
+        if words := unmapped(config.secrets, settings, given):
+            yield words
     for need in job.cross_needs:
         if not need.optional and not (is_child and need.pipeline and need.job):
             where = need.project or need.pipeline

@@ -57,11 +57,14 @@ class _Planner:
     def job(self, job: PipelineJob, names: set[str], index: int, *, named: bool) -> JobPlan:
         config = job.job
         is_child = self._trigger.source is Source.PARENT_PIPELINE
-        place = choose_place(job, self._settings, is_child=is_child)
+        given = self._given(job.environment)
+        place = choose_place(
+            job, self._settings, is_child=is_child, given={variable.key for variable in given}
+        )
         needs = job.needs
         # Of what came before it, a trigger job takes variables alone.
         givers = self._producers if config.trigger is None else self._reporters
-        return JobPlan(
+        plan = JobPlan(
             name=job.name,
             group=job.group,
             stage=job.stage,
@@ -70,7 +73,7 @@ class _Planner:
             image=place.image,
             services=config.services,
             variables=self._variables(job, index, place.runs),
-            overrides=self._given(job.environment),
+            overrides=given,
             before_script=config.before_script,
             script=config.script,
             after_script=config.after_script,
@@ -89,6 +92,16 @@ class _Planner:
             trigger=self._trigger_of(job, index),
             upstream=tuple(need for need in job.cross_needs if need.pipeline and need.artifacts),
         )
+        if config.secrets:
+            from homeport.pipeline.plan.secrets import with_secrets
+
+            plan = with_secrets(plan, config.secrets, self._settings)
+        if config.id_tokens:
+            from homeport.pipeline.plan.id_tokens import with_id_tokens
+
+            facts = {**self._predefined_of(job, index, place.runs), **self._starter}
+            plan = with_id_tokens(plan, config.id_tokens, self._settings, facts)
+        return plan
 
     def _trigger_of(self, job: PipelineJob, index: int) -> TriggerPlan | None:
         trigger = job.job.trigger
@@ -129,9 +142,19 @@ class _Planner:
         return self._overrides[environment]
 
     def _variables(self, job: PipelineJob, index: int, runs: Runs) -> tuple[ScopedVariable, ...]:
+        return compose(
+            predefined=self._predefined_of(job, index, runs),
+            global_variables=self._pipeline.variables,
+            inherit=job.job.inherit_variables,
+            job_variables=job.variables,
+            starter=self._starter,
+            masked=self._settings.masked,
+        )
+
+    def _predefined_of(self, job: PipelineJob, index: int, runs: Runs) -> dict[str, str]:
         config = job.job
         environment = config.environment
-        predefined = {
+        return {
             **self._predefined,
             **job_variables(
                 self._trigger,
@@ -149,14 +172,6 @@ class _Planner:
                 environment_tier=environment.deployment_tier if environment else None,
             ),
         }
-        return compose(
-            predefined=predefined,
-            global_variables=self._pipeline.variables,
-            inherit=config.inherit_variables,
-            job_variables=job.variables,
-            starter=self._starter,
-            masked=self._settings.masked,
-        )
 
 
 def _when(when: When, *, named: bool) -> When:

@@ -1,4 +1,4 @@
-"""`id_tokens`: tokens that GitLab signs; none can be had here, they are checked and kept.
+"""`id_tokens`: tokens that GitLab signs; in a local run, a key of the user does.
 
 Source: GitLab's CI/CD YAML reference, `id_tokens`.
 """
@@ -8,13 +8,14 @@ from typing import Any
 
 from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.shapes import is_strings
-from homeport.pipeline.config.status import NOT_RUN, Keyword
+from homeport.pipeline.config.status import YES, Keyword
 
 STATUS = Keyword(
     name="id_tokens",
-    run=NOT_RUN,
-    note="a GitLab server signs them",
-    parts=(Keyword(name="aud", run=NOT_RUN),),
+    run=YES,
+    note="signed by a key of yours: [how to](../how-to/give-secrets-and-tokens.md)",
+    cases=("id-tokens",),
+    parts=(Keyword(name="aud", run=YES),),
 )
 
 

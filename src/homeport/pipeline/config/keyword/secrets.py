@@ -1,4 +1,4 @@
-"""`secrets`: values that GitLab fetches from a vault; never here, so they are checked and kept.
+"""`secrets`: values that GitLab fetches from a vault; in a local run, the user gives them.
 
 Source: GitLab's CI/CD YAML reference, `secrets`.
 """
@@ -10,21 +10,23 @@ from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.keyword.flags import parse_boolean
 from homeport.pipeline.config.ruby import is_blank
 from homeport.pipeline.config.shapes import is_integer
-from homeport.pipeline.config.status import NOT_RUN, Keyword
+from homeport.pipeline.config.status import YES, Keyword
 
 STATUS = Keyword(
     name="secrets",
-    run=NOT_RUN,
-    note="a server keeps them",
+    run=YES,
+    note="from a file or a variable of yours, else the job is not run: "
+    "[how to](../how-to/give-secrets-and-tokens.md)",
+    cases=("secrets", "secrets-not-given"),
     parts=(
-        Keyword(name="vault", run=NOT_RUN),
-        Keyword(name="azure_key_vault", run=NOT_RUN),
-        Keyword(name="gcp_secret_manager", run=NOT_RUN),
-        Keyword(name="aws_secrets_manager", run=NOT_RUN),
-        Keyword(name="gitlab_secrets_manager", run=NOT_RUN),
-        Keyword(name="akeyless", run=NOT_RUN),
-        Keyword(name="file", run=NOT_RUN),
-        Keyword(name="token", run=NOT_RUN),
+        Keyword(name="vault", run=YES),
+        Keyword(name="azure_key_vault", run=YES),
+        Keyword(name="gcp_secret_manager", run=YES),
+        Keyword(name="aws_secrets_manager", run=YES),
+        Keyword(name="gitlab_secrets_manager", run=YES),
+        Keyword(name="akeyless", run=YES),
+        Keyword(name="file", run=YES),
+        Keyword(name="token", note="nobody is asked with it"),
     ),
 )
 
