@@ -9,12 +9,13 @@ import os
 import select
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-_BLOCK = 1 << 17
+_BLOCK = 1 << 16  # what a pipe holds
 _QUIET = 0.25
 _LAST_WORDS = 2.0
 _TICK = 0.02
@@ -52,6 +53,7 @@ class ProcessTree:
         self._silent = False  # whether the output has ended
         self._exited_at: float | None = None
         self._kill_at: float | None = None
+        self._exit: int | None = None
         self._output, output = os.pipe()
         self._awake, self._alarm = os.pipe()
         try:
@@ -91,7 +93,7 @@ class ProcessTree:
         Whatever the command leaves running is ended, also if `sink` raises.
         """
         try:
-            threading.Thread(target=self._watch, daemon=True).start()
+            self._watch()
             try:
                 self._follow(sink)
             except BaseException:
@@ -108,6 +110,15 @@ class ProcessTree:
         return code if code >= 0 else 128 - code
 
     def _watch(self) -> None:
+        """Learn of the command's exit: by a file that becomes readable, or from a thread where the
+        system has no such file (before Linux 5.3, or another one)."""
+        if sys.platform == "linux":
+            with suppress(OSError):
+                self._exit = os.pidfd_open(self._process.pid)
+                return
+        threading.Thread(target=self._tell_exit, daemon=True).start()
+
+    def _tell_exit(self) -> None:
         """Tell of the command's exit; where possible without reaping it, which frees its id."""
         if hasattr(os, "waitid"):
             with suppress(ChildProcessError):
@@ -126,6 +137,8 @@ class ProcessTree:
         poller = select.poll()
         poller.register(self._output, select.POLLIN)
         poller.register(self._awake, select.POLLIN)
+        if self._exit is not None:
+            poller.register(self._exit, select.POLLIN)
         heard = 0.0
         hasty = 0
         while True:
@@ -134,6 +147,9 @@ class ProcessTree:
             for file, _ in ready:
                 if file == self._awake:
                     self._heed(now)
+                elif file == self._exit:
+                    poller.unregister(file)
+                    self._exited_at = now
                 elif block := os.read(self._output, _BLOCK):
                     # A writer of many short lines would wake this thread for each of them.
                     hasty = hasty + 1 if len(block) < _SMALL and now - heard < _PAUSE else 0
@@ -226,7 +242,7 @@ class ProcessTree:
 
     def _group_lives(self) -> bool:
         """Whether a process of the group is more than a zombie that nobody has reaped yet."""
-        states = [_state_of(pid) for pid in _all_pids()]
+        states = [_state_of(pid) for pid in all_pids()]
         if not states:  # no /proc to look in
             return True
         group = str(self._process.pid).encode()
@@ -244,7 +260,7 @@ class ProcessTree:
         if not self._hunting or self._mark is None:
             return []
         mark = self._mark
-        return [int(pid) for pid in _all_pids() if mark in _environment_of(pid).split(b"\0")]
+        return [int(pid) for pid in all_pids() if mark in _environment_of(pid).split(b"\0")]
 
     def _wake(self, message: bytes) -> None:
         with self._lock:
@@ -254,16 +270,21 @@ class ProcessTree:
     def _close(self) -> None:
         with self._lock:
             self._closed = True
-            for file in (self._output, self._awake, self._alarm):
-                os.close(file)
+            for file in (self._output, self._awake, self._alarm, self._exit):
+                if file is not None:
+                    os.close(file)
 
 
-def kill_marked(start: str) -> None:
+def kill_marked(start: str, *, but: frozenset[str] = frozenset()) -> None:
     """Kill every process with an environment entry that begins with `start`, where the system
-    shows environments."""
+    shows environments; the processes `but` (`all_pids`) are not looked at."""
     beginning = b"\0" + os.fsencode(start)
     for _ in range(_ROUNDS):  # whoever forks at this moment is met by the next round
-        found = [pid for pid in _all_pids() if beginning in b"\0" + _environment_of(pid)]
+        found = [
+            pid
+            for pid in all_pids()
+            if pid not in but and beginning in b"\0" + _environment_of(pid)
+        ]
         if not found:
             return
         for pid in found:
@@ -280,7 +301,8 @@ def _environment_of(pid: str) -> bytes:
         return b""  # gone, or of another user
 
 
-def _all_pids() -> list[str]:
+def all_pids() -> list[str]:
+    """The ids of all processes, where the system shows them."""
     try:
         return [name for name in os.listdir("/proc") if name.isdecimal()]
     except OSError:

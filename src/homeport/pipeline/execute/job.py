@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from homeport.errors import HomeportError
+from homeport.lib.deadlines import Deadlines
 from homeport.lib.redact import Redactor
 from homeport.pipeline.execute.api import (
     SERVICES_TIMEOUT,
@@ -96,6 +97,7 @@ class JobRunner:
         self._interactive = interactive
         self._upstream = upstream
         self._key_folder = key_folder
+        self._deadlines = Deadlines()
 
     def given_to(self, job: JobPlan) -> Needed:
         """What a job gets from those before it, without running it."""
@@ -216,7 +218,14 @@ class JobRunner:
             if self._interactive is not None and self._interactive.before:
                 self._interactive.open(job.name, session, stop)
                 return JobResult(status=Status.SUCCESS, exit_code=0)
-            scripts = ScriptRunner(job, environment, session, output, colour=self._colour)
+            scripts = ScriptRunner(
+                job,
+                environment,
+                session,
+                output,
+                deadlines=self._deadlines,
+                colour=self._colour,
+            )
             if self._interactive is not None:
                 scripts.on_failure = partial(self._interactive.open, job.name, session, stop)
             phases.begin("script")

@@ -1,10 +1,10 @@
 """The scripts of a job in an open session, each within its time, and what they come to."""
 
 from collections.abc import Callable, Sequence
-from threading import Timer
 
 from msgspec import structs
 
+from homeport.lib.deadlines import Deadlines
 from homeport.lib.units import format_seconds
 from homeport.pipeline.execute.api import ExecutorError, Exit, JobResult, Session, Stop
 from homeport.pipeline.execute.environment import Environment, parse_duration
@@ -33,8 +33,10 @@ class ScriptRunner:
         session: Session,
         output: Output,
         *,
+        deadlines: Deadlines,
         colour: bool,
     ) -> None:
+        self._deadlines = deadlines
         self._job = job
         self._environment = environment
         self._session = session
@@ -128,13 +130,11 @@ class ScriptRunner:
                 own.request(outer.reason or "canceled")
 
         unsubscribe = outer.subscribe(heed)
-        timer = Timer(seconds, own.request, (_EXPIRED,))
-        timer.daemon = True
-        timer.start()
+        cancel = self._deadlines.after(seconds, lambda: own.request(_EXPIRED))
         try:
             ended = self._session.run(script, self._output.write, own)
         finally:
-            timer.cancel()
+            cancel()
             unsubscribe()
         self._output.end_part()
         return ended, ended.code is None and own.reason == _EXPIRED

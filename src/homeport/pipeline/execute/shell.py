@@ -13,7 +13,8 @@ from threading import Lock
 
 from homeport.errors import HomeportError
 from homeport.lib.git import Git
-from homeport.lib.process import ProcessTree
+from homeport.lib.nameless import nameless_file
+from homeport.lib.process import ProcessTree, all_pids, kill_marked
 from homeport.pipeline.execute.api import (
     ExecutorError,
     Exit,
@@ -58,6 +59,8 @@ class ShellExecutor:
         self._shell: str | None = None
         self._slots: dict[tuple[str, str, int], int] = {}
         self._lock = Lock()
+        # Processes of before any job. Should one's number become a job's, `close` still finds that.
+        self._others = frozenset(all_pids())
 
     def project_dir(self, run: str, job: str, attempt: int, project_path: str) -> str:
         with self._lock:
@@ -90,9 +93,12 @@ class ShellExecutor:
             env=env,
             files=spec.files,
             shell=self._shell,
+            others=self._others,
         )
 
     def close(self) -> None:
+        if self._slots:
+            kill_marked(f"{MARK}={self._builds}/")
         remove(self._builds)
 
 
@@ -107,7 +113,9 @@ class ShellSession:
         env: Mapping[str, str],
         files: Mapping[str, str],
         shell: str,
+        others: frozenset[str],
     ) -> None:
+        self._others = others
         self._folder = folder
         self._project = project
         self._env = env
@@ -168,10 +176,8 @@ class ShellSession:
 
     def _end_strays(self) -> None:
         """What left its session and its output while nobody looked goes as well."""
-        from homeport.lib.process import kill_marked
-
         # With its end, as entries have one: another session's folder may begin like ours.
-        kill_marked(f"{MARK}={self._env[MARK]}\0")
+        kill_marked(f"{MARK}={self._env[MARK]}\0", but=self._others)
 
     def _start(self, script: str) -> ProcessTree:
         """The shell, reading the script from an open file without a name.
@@ -179,7 +185,10 @@ class ShellSession:
         So no process list shows it, nothing of the job can change it, and the shell reads it in
         blocks, which it does not from a pipe.
         """
-        stdin = self._script_file(script)
+        try:
+            stdin = nameless_file(script.encode("utf-8", "surrogateescape"), self._folder)
+        except OSError as error:
+            raise ExecutorError(f"cannot write the script: {error.strerror}") from error
         try:
             return ProcessTree(
                 [self._shell],
@@ -195,21 +204,6 @@ class ShellSession:
             raise ExecutorError(self._in_words(error)) from error
         finally:
             os.close(stdin)
-
-    def _script_file(self, script: str) -> int:
-        path = f"{self._folder}/script"
-        try:
-            writer = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            try:
-                reader = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-                with open(writer, "wb", closefd=False) as file:
-                    file.write(script.encode("utf-8", "surrogateescape"))
-            finally:
-                os.close(writer)
-                os.unlink(path)
-        except OSError as error:
-            raise ExecutorError(f"cannot write the script: {error.strerror}") from error
-        return reader
 
     def _in_words(self, error: OSError) -> str:
         if not os.path.isdir(self._project):

@@ -56,7 +56,7 @@ def take_snapshot(
         if branch is not None:
             refs[f"refs/remotes/origin/{branch}"] = sha
         os.makedirs(into)
-        for part in ("objects/info", "objects/pack", "refs/heads", "refs/tags"):
+        for part in ("objects/info", "refs"):  # git makes the others when it needs them
             os.makedirs(into / part)
         _write(into / "HEAD", f"{sha}\n")
         _write(into / "config", _config(sha, origin, partial=_is_partial(config)))

@@ -25,6 +25,7 @@ from msgspec import Struct
 
 from homeport.errors import MissingError
 from homeport.lib.atomic import write_atomic
+from homeport.lib.spread import spread
 from homeport.pipeline.execute.api import JobResult
 from homeport.pipeline.execute.workspace import remove
 from homeport.pipeline.model.event import Status
@@ -162,6 +163,7 @@ class State:
                 # With parents=True alone the mode would be ignored for homeport's own folder.
                 for folder in (self.folder.parent, self.folder, runs, self.folder / "builds"):
                     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                spread(os.fspath(self.folder / "builds"))
                 with locked(self.folder / "lock") as is_there:
                     if not is_there:
                         continue  # `homeport clean` has just removed the folder
