@@ -12,7 +12,7 @@ from testbed.runs import Repository
 
 LARGE = """\
 big:
-  script: ['head -c 1200000 /dev/zero > big']
+  script: ['head -c 1200000 /dev/urandom > big']
   cache: {paths: [big]}
 """
 MANY = """\

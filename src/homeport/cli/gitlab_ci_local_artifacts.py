@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from homeport.pipeline.execute.stored_tree import read_attributes
 from homeport.pipeline.execute.workspace import copy_entry
 
 
@@ -16,13 +17,15 @@ def copy_to_source(tree: Path, root: Path) -> list[str]:
     """Copy all files of a tree of artifacts over the working tree; the paths that were refused, as
     they are in the tree. Raises OSError."""
     refused: list[str] = []
+    attributes = read_attributes(str(tree))
     for folder, name in _entries(tree, root, refused):
         path = os.path.join(folder, name) if folder else name  # noqa: PTH118
         target = root / path
         if target.is_dir() and not target.is_symlink():
             refused.append(path)
             continue
-        copy_entry(str(tree / path), str(target), times=True)
+        given = attributes.get(os.fsencode(path))
+        copy_entry(str(tree / path), str(target), times=True, given=given)
     return refused
 
 

@@ -8,7 +8,9 @@ import pytest
 from tests.contract.executor.conftest import OpenSession, Place
 
 from homeport.pipeline.execute.api import Exit, Selection, Session, Stop
+from homeport.pipeline.execute.objects import Objects
 from homeport.pipeline.execute.script import script_text
+from homeport.pipeline.execute.stored_tree import StoredTree, lay_over
 from homeport.pipeline.model.event import FailureReason
 
 
@@ -193,10 +195,17 @@ def test_a_sink_that_fails_ends_the_job(open_session: OpenSession) -> None:
     assert time.monotonic() - start < 20
 
 
+def keep(session: Session, into: Path, selection: Selection) -> tuple[str, ...]:
+    tree = StoredTree(into, Objects(into.parent / "objects"))
+    unmatched = session.collect(selection, tree)
+    tree.finish()
+    return unmatched
+
+
 def collected(
     session: Session, into: Path, selection: Selection
 ) -> tuple[dict[str, str], tuple[str, ...]]:
-    _, unmatched = session.collect(selection, into)
+    unmatched = keep(session, into, selection)
     found = {
         path.relative_to(into).as_posix(): (
             f"-> {path.readlink()}" if path.is_symlink() else path.read_text()
@@ -232,8 +241,10 @@ def test_artifacts_are_collected(open_session: OpenSession, tmp_path: Path) -> N
 def test_modes_of_artifacts_are_kept(open_session: OpenSession, tmp_path: Path) -> None:
     session = open_session()
     output(session, "echo x > run; chmod 755 run; echo y > plain; chmod 644 plain")
-    session.collect(Selection(paths=("run", "plain")), tmp_path / "into")
-    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "into").iterdir()}
+    keep(session, tmp_path / "into", Selection(paths=("run", "plain")))
+    (tmp_path / "laid").mkdir()
+    lay_over(str(tmp_path / "into"), str(tmp_path / "laid"))
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "laid").iterdir()}
     assert modes == {"run": 0o755, "plain": 0o644}
 
 
@@ -249,7 +260,7 @@ def test_a_cache_comes_back_as_it_was_under_the_artifacts(
         "echo cached > both",
     )
     tree, artifacts = tmp_path / "cached", tmp_path / "artifacts"
-    first.collect(Selection(paths=("dep/",)), tree)
+    keep(first, tree, Selection(paths=("dep/",)))
     (artifacts / "dep").mkdir(parents=True)
     (artifacts / "dep/both").write_text("artifact\n")
     second = open_session(tree, artifacts, job="second")

@@ -7,13 +7,16 @@ executor; one contract suite (tests/contract/executor) holds every implementatio
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
 from homeport.pipeline.model.config import Image
 from homeport.pipeline.model.event import FailureReason, RunFinished, Status
 from homeport.pipeline.model.plan import JobPlan
+
+if TYPE_CHECKING:
+    from homeport.pipeline.execute.stored_tree import StoredTree
 
 SERVICES_TIMEOUT = 30.0
 """GitLab Runner's default for `wait_for_services_timeout`, in seconds."""
@@ -226,8 +229,8 @@ class Session(Protocol):
         dir; its exit status. It ends when `stop` is requested."""
         ...
 
-    def collect(self, selection: Selection, into: Path) -> tuple[int, tuple[str, ...]]:
-        """Copy the selected files to the tree `into`; (files taken, patterns that match nothing).
+    def collect(self, selection: Selection, into: "StoredTree") -> tuple[str, ...]:
+        """Take the selected files into a tree, which counts them; the patterns that match nothing.
 
         Never follows a symlink out of the workspace, never writes outside `into`.
         """

@@ -9,10 +9,13 @@ import os
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from homeport.pipeline.conditions.globs import doublestar, doublestar_exclude
 from homeport.pipeline.execute.api import ExecutorError, Selection
-from homeport.pipeline.execute.workspace import copy_entry, make_folder
+
+if TYPE_CHECKING:
+    from homeport.pipeline.execute.stored_tree import StoredTree
 
 _META = r"[*?\[{\\]"
 _UNBOUNDED = frozenset("{\\")  # may hold slashes that do not count
@@ -86,26 +89,23 @@ class Matcher:
 
 
 def take_out(
-    root: str, selection: Selection, into: str, *, untracked: Sequence[str] = ()
-) -> tuple[int, tuple[str, ...]]:
-    """Copy the artifacts of the folder `root` to the tree `into`, which is made.
+    root: str, selection: Selection, into: "StoredTree", *, untracked: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Take the artifacts of the folder `root` into a tree.
 
     `untracked` are the paths that git does not track, for a selection that wants them. Gives the
-    number of entries and the patterns without any. Raises `ExecutorError`.
+    patterns without any entry. Raises `ExecutorError`.
     """
     matcher = Matcher(selection, root)
     try:
         chosen = sorted({*_find(root, matcher), *_untracked(root, matcher, selection, untracked)})
-        os.makedirs(into, exist_ok=True)
-        made = {""}
         for path in chosen:
-            _make_parents(into, path, made)
-            copy_entry(f"{root}/{path}", f"{into}/{path}", times=True)
+            into.take(path, f"{root}/{path}")
     except OSError as error:
         raise ExecutorError(
             f"cannot take the artifacts: {error.filename or root}: {error.strerror or error}"
         ) from error
-    return len(chosen), matcher.unmatched
+    return matcher.unmatched
 
 
 def relative_to(project_dir: str, pattern: str) -> str | None:
@@ -187,15 +187,6 @@ def _is_inside(root: str, path: str) -> bool:
     real_root = os.path.realpath(root)
     real = os.path.realpath(os.path.dirname(path))
     return real == real_root or real.startswith(real_root.rstrip("/") + "/")
-
-
-def _make_parents(into: str, path: str, made: set[str]) -> None:
-    folder = path.rpartition("/")[0]
-    if folder in made:
-        return
-    _make_parents(into, folder, made)
-    make_folder(f"{into}/{folder}")
-    made.add(folder)
 
 
 def _is_below(path: str, folder: str) -> bool:

@@ -28,6 +28,7 @@ from homeport.pipeline.execute.cache_store import (
     Lease,
     TooLargeError,
 )
+from homeport.pipeline.execute.stored_tree import StoredTree
 from homeport.pipeline.model.config import Cache
 
 Note = Callable[[str], None]
@@ -122,11 +123,9 @@ class JobCaches:
         return None
 
     def _keep(self, place: _Place, session: Session) -> None:
-        def fill(tree: Path) -> int:
-            count, unmatched = session.collect(place.selection, tree)
-            for pattern in unmatched:
+        def fill(tree: StoredTree) -> None:
+            for pattern in session.collect(place.selection, tree):
                 self._warn(f"WARNING: {missing_words(pattern, session.project_dir)}")
-            return count
 
         try:
             info = self._store.keep(folder_name(place.key, self._secrets), fill)

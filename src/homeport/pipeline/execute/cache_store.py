@@ -2,7 +2,9 @@
 
     <folder>/lock                      held to publish and to remove, never while files are copied
     <folder>/<key>/<number>/{tree/, info.json, lock}
+    <folder>/<key>/<number>/tree+attributes
     <folder>/.partial/<name>/          being written, or about to be removed
+    <folder>/.objects/                 what is in the files of all trees, each once (`objects.py`)
 
 A version never changes; a new one is written aside and renamed into its place, and the highest
 number counts. Who reads or writes a version holds a shared lock on its `lock` (flock, which the
@@ -13,7 +15,7 @@ says when it was used last.
 import fcntl
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,7 +23,9 @@ import msgspec
 from msgspec import Struct
 
 from homeport.lib.atomic import write_atomic
+from homeport.pipeline.execute.objects import Objects
 from homeport.pipeline.execute.state import size_of
+from homeport.pipeline.execute.stored_tree import StoredTree
 from homeport.pipeline.execute.workspace import make_folder, remove
 
 _PARTIAL = ".partial"
@@ -74,6 +78,7 @@ class CacheStore:
     def __init__(self, folder: Path, limit: int) -> None:
         self._folder = folder
         self._limit = limit
+        self._objects = Objects(folder / ".objects")
 
     def find(self, name: str) -> Lease | None:
         """The newest version under a name (`cache_key.folder_name`), if there is any.
@@ -102,15 +107,18 @@ class CacheStore:
                     os.close(lock)
         return None
 
-    def keep(self, name: str, fill: Callable[[Path], int]) -> Info | None:
-        """Make what `fill` writes (to a folder that it makes) the newest version.
+    def keep(self, name: str, fill: Callable[[StoredTree], None]) -> Info | None:
+        """Make the tree that `fill` fills the newest version.
 
-        `fill` gives the number of entries; without any nothing is kept, and None given. Whatever it
-        raises comes through. Raises `TooLargeError` too. Then what is there stays as it is.
+        Without any entry nothing is kept, and None given. Whatever `fill` raises comes through.
+        Raises `TooLargeError` too. Then what is there stays as it is.
         """
         with self._partial() as partial:
-            if not fill(partial / "tree"):
+            tree = StoredTree(partial / "tree", self._objects)
+            fill(tree)
+            if not tree.count:
                 return None
+            tree.finish()
             info = measure(partial / "tree")
             if info.size > self._limit:
                 raise TooLargeError(str(info.size))
@@ -122,15 +130,14 @@ class CacheStore:
                 number = 1 if newest is None else int(newest.name) + 1
                 partial.rename(place / f"{number:08}")
                 discarded = self._discard(name, number)
-        for path in discarded:
-            remove(os.fspath(path))
+        self._remove(discarded)
         return info
 
     def kept(self) -> tuple[Kept, ...]:
         """All caches, by name."""
         found = []
-        for place in sorted(self._folder.iterdir()) if self._folder.is_dir() else ():
-            version = None if place.name == _PARTIAL else _newest(place)
+        for place in self._places():
+            version = _newest(place)
             if version is not None:
                 size, used_at = _size(version), _last_used(version)
                 found.append(Kept(name=place.name, size=size, used_at=used_at))
@@ -141,9 +148,7 @@ class CacheStore:
         with self._locked():
             make_folder(os.fspath(self._folder / _PARTIAL))
             gone = [self._put_aside(version) for version in _versions(self._folder / name)]
-        for path in gone:
-            if path is not None:
-                remove(os.fspath(path))
+        self._remove(path for path in gone if path is not None)
         with suppress(OSError):
             (self._folder / name).rmdir()
         return None not in gone
@@ -180,25 +185,36 @@ class CacheStore:
     def _discard(self, name: str, number: int) -> list[Path]:
         """Put aside what is superseded, then what was used longest ago, beyond the limit."""
         discarded: list[Path] = []
-        kept: list[tuple[float, int, Path]] = []
-        for place in self._folder.iterdir():
-            if place.name == _PARTIAL or not place.is_dir():
-                continue
+        kept: list[tuple[bool, float, int, Path]] = []
+        own = self._folder / name / f"{number:08}"
+        for place in self._places():
             newest = _newest(place)
             for version in _versions(place):
                 if version != newest and (gone := self._put_aside(version)):
                     discarded.append(gone)
                 else:
-                    kept.append((_last_used(version), _size(version), version))
-        total = sum(size for _, size, _ in kept)
-        own = self._folder / name / f"{number:08}"
-        for _, size, version in sorted(kept):
-            if total <= self._limit:
-                break
-            if version != own and (gone := self._put_aside(version)):
+                    kept.append((version == own, _last_used(version), _size(version), version))
+        if sum(size for _, _, size, _ in kept) <= self._limit:
+            return discarded  # what they share can only make it less
+        total, seen = 0, set[int]()
+        for is_own, _, _, version in sorted(kept, reverse=True):
+            total += size_of(version / "tree", seen)
+            if total > self._limit and not is_own and (gone := self._put_aside(version)):
                 discarded.append(gone)
-                total -= size
         return discarded
+
+    def _places(self) -> list[Path]:
+        """The folders of all keys."""
+        found = self._folder.iterdir() if self._folder.is_dir() else ()
+        return sorted(path for path in found if path.name[0] != "." and path.is_dir())
+
+    def _remove(self, versions: Iterable[Path]) -> None:
+        """Remove what was put aside, and the contents that nothing has any more."""
+        versions = tuple(versions)
+        for path in versions:
+            remove(os.fspath(path))
+        if versions:
+            self._objects.prune()
 
     def _put_aside(self, version: Path) -> Path | None:
         """Where a version went, so that nobody finds it any more; None if it is in use."""

@@ -16,7 +16,16 @@ from msgspec import Struct
 from homeport.engine.api import Engine, Marked
 from homeport.pipeline.execute.container import RUN_LABEL, STATE_LABEL
 from homeport.pipeline.execute.id_tokens import KEY_FILE
-from homeport.pipeline.execute.state import bury, is_live, live_runs, locked, run_ids, size_of
+from homeport.pipeline.execute.objects import Objects
+from homeport.pipeline.execute.state import (
+    OBJECTS,
+    bury,
+    is_live,
+    live_runs,
+    locked,
+    run_ids,
+    size_of,
+)
 from homeport.pipeline.execute.workspace import remove
 
 _KEPT = frozenset({"enroll"})
@@ -100,6 +109,7 @@ class Cleaning:
         return not is_live(f"{state.removeprefix(f'{machine}:')}/runs/{run}")
 
     def _runs(self, folder: Path) -> Iterator[Removed]:
+        seen: set[int] = set()  # what artifacts of several runs have in common counts once
         for run in run_ids(folder):
             path = folder / "runs" / run
             if is_live(str(path)):
@@ -107,13 +117,15 @@ class Cleaning:
                 continue
             if not self._dry:
                 bury(folder, run)
-            yield self._remove("run", path)
+            yield self._remove("run", path, seen)
         for build in _folders(folder / "builds"):
             if not is_live(f"{folder}/runs/{build.name}"):
                 yield self._remove("workspace", build)
+        if not self._dry:
+            Objects(folder / OBJECTS).prune()
 
-    def _remove(self, kind: str, path: Path) -> Removed:
-        size = size_of(path)
+    def _remove(self, kind: str, path: Path, seen: set[int] | None = None) -> Removed:
+        size = size_of(path, seen)
         if not self._dry:
             remove(os.fspath(path))
         return Removed(kind=kind, name=str(path), size=size)
@@ -148,6 +160,9 @@ def _remove_empty(folder: Path) -> None:
     """The folders of a state that has no run any more, unless somebody put something there."""
     for name in ("runs", "builds"):
         _remove_folder(folder / name)
+    for shard in _folders(folder / OBJECTS):
+        _remove_folder(shard)
+    _remove_folder(folder / OBJECTS)
     if sorted(path.name for path in folder.iterdir()) == ["lock"]:
         (folder / "lock").unlink()
         _remove_folder(folder)

@@ -9,8 +9,20 @@ import os
 import stat
 import tarfile
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
-Source = str | bytes | None
+from homeport.pipeline.execute.stored_tree import read_attributes
+
+
+class Stored(NamedTuple):
+    """A file on disk whose mode and time (nanoseconds since 1970) are not its own."""
+
+    path: str
+    mode: int
+    time: int
+
+
+Source = str | Stored | bytes | None
 Item = tuple[str, Source]
 """A name in the archive and what to put there: a path on disk, a content, or None for a folder."""
 
@@ -32,6 +44,8 @@ def pack(items: Iterable[Item], mtime: int) -> Iterator[bytes]:
             writer.folder(name)
         elif isinstance(source, bytes):
             writer.content(name, source)
+        elif isinstance(source, Stored):
+            yield from writer.disk(name, source.path, source)
         else:
             yield from writer.disk(name, source)
         if writer.size >= _CHUNK:
@@ -42,6 +56,7 @@ def pack(items: Iterable[Item], mtime: int) -> Iterator[bytes]:
 
 def tree_items(name: str, root: str, skip: frozenset[str] = frozenset()) -> Iterator[Item]:
     """All that is in the folder `root`, under `name`, but the paths in `skip`, relative to it."""
+    attributes = read_attributes(root)
     pending = [""]
     while pending:
         inside = pending.pop()
@@ -51,7 +66,8 @@ def tree_items(name: str, root: str, skip: frozenset[str] = frozenset()) -> Iter
             path = f"{inside}/{entry.name}" if inside else entry.name
             if path in skip:
                 continue
-            yield f"{name}/{path}", entry.path
+            given = attributes.get(os.fsencode(path)) if attributes else None
+            yield f"{name}/{path}", Stored(entry.path, *given) if given else entry.path
             if entry.is_dir(follow_symlinks=False):
                 pending.append(path)
 
@@ -89,11 +105,11 @@ class _Writer:
         self.add(data)
         self.add(_padding(len(data)))
 
-    def disk(self, name: str, source: str) -> Iterator[bytes]:
+    def disk(self, name: str, source: str, given: Stored | None = None) -> Iterator[bytes]:
         try:
             found = os.lstat(source)
             if stat.S_ISREG(found.st_mode):
-                yield from self._file(name, source)
+                yield from self._file(name, source, given)
             elif stat.S_ISLNK(found.st_mode):
                 target = os.readlink(source)
                 self._leaf(name, tarfile.SYMTYPE, _FOLDER_MODE, link=target)
@@ -102,15 +118,16 @@ class _Writer:
         except (FileNotFoundError, NotADirectoryError):
             return
 
-    def _file(self, name: str, source: str) -> Iterator[bytes]:
+    def _file(self, name: str, source: str, given: Stored | None) -> Iterator[bytes]:
         # Between the listing and now a symlink or a pipe may have taken the file's place.
         file = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             found = os.fstat(file)
             if not stat.S_ISREG(found.st_mode):
                 return
-            mode = _FOLDER_MODE if found.st_mode & stat.S_IXUSR else _FILE_MODE
-            time = int(found.st_mtime)
+            executable = (given.mode if given else found.st_mode) & stat.S_IXUSR
+            mode = _FOLDER_MODE if executable else _FILE_MODE
+            time = given.time // 1_000_000_000 if given else int(found.st_mtime)
             self._leaf(name, tarfile.REGTYPE, mode, size=found.st_size, time=time)
             left = found.st_size
             while left:

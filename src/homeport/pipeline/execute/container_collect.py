@@ -1,4 +1,4 @@
-# ruff: noqa: PTH120, PTH123 - plain paths, as in workspace.py: there may be thousands of files.
+# ruff: noqa: PTH120 - plain paths, as in workspace.py: there may be thousands of files.
 """Artifacts out of a container: tar streams of what can match, sieved while they are read.
 
 What a job leaves behind is hostile: only files, folders and symlinks are taken, under names inside
@@ -8,13 +8,12 @@ the project; symlinks are made last, so that nothing is ever written through one
 import os
 import tarfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import IO, cast
 
 from homeport.engine.api import Engine
 from homeport.pipeline.execute.api import ExecutorError, Selection
 from homeport.pipeline.execute.artifacts import Matcher
-from homeport.pipeline.execute.workspace import copy_entry, make_folder
+from homeport.pipeline.execute.stored_tree import StoredTree
 
 _BLOCK = 256 * 1024
 
@@ -26,12 +25,12 @@ def collect(
     project_dir: str,
     selection: Selection,
     tracked: frozenset[str],
-    into: Path,
-) -> tuple[int, tuple[str, ...]]:
-    """Copy what `selection` takes of `project_dir` to the tree `into`, which is made.
+    into: StoredTree,
+) -> tuple[str, ...]:
+    """Take what `selection` takes of `project_dir` into a tree.
 
-    `tracked` are the paths that are not `untracked`. Gives the number of entries and the patterns
-    without any. Raises `EngineError`, and `ExecutorError` for what cannot be read or written.
+    `tracked` are the paths that are not `untracked`. Gives the patterns without any entry. Raises
+    `EngineError`, and `ExecutorError` for what cannot be read or written.
     """
     matcher = Matcher(selection, project_dir)
 
@@ -48,20 +47,16 @@ def collect(
 
     source = _Source(engine, container, project_dir)
     try:
-        into.mkdir(parents=True, exist_ok=True)
-        tree = _Tree(str(into))
         for base in ("",) if selection.untracked else matcher.bases:
-            _take_base(source, base, tree, chosen)
-        tree.finish()
-    except tarfile.TarError as error:
-        raise ExecutorError(
-            f"the engine sent a broken archive of the artifacts: {error}"
-        ) from error
+            _take_base(source, base, into, chosen)
+    except (tarfile.TarError, EOFError) as error:
+        why = str(error) or "it ends in the middle of a file"
+        raise ExecutorError(f"the engine sent a broken archive of the artifacts: {why}") from error
     except OSError as error:
         raise ExecutorError(
-            f"cannot take the artifacts: {error.filename or into}: {error.strerror or error}"
+            f"cannot take the artifacts: {error.filename or into.root}: {error.strerror or error}"
         ) from error
-    return tree.count, matcher.unmatched
+    return matcher.unmatched
 
 
 Chosen = Callable[[str, bool], bool]
@@ -146,80 +141,7 @@ class _Reader:
             close()
 
 
-class _Tree:
-    """The folder that artifacts are written to."""
-
-    def __init__(self, root: str) -> None:
-        self._root = root
-        self._made = {""}
-        self._files: set[str] = set()
-        self._links: list[tuple[str, str]] = []
-        self.count = 0
-
-    def add(self, path: str, member: tarfile.TarInfo, archive: tarfile.TarFile) -> None:
-        """Take a folder, a symlink or a file; devices and pipes are nothing to take."""
-        if member.isdir():
-            self._parents(f"{path}/")
-            self.count += 1
-        elif member.issym():
-            self.link(path, member.linkname)
-        elif member.isfile():
-            self._file(path, member, archive)
-
-    def link(self, path: str, target: str) -> None:
-        self._links.append((path, target))
-        self.count += 1
-
-    def _file(self, path: str, member: tarfile.TarInfo, archive: tarfile.TarFile) -> None:
-        content = archive.extractfile(member)
-        if content is None:
-            return
-        self._parents(path)
-        where = f"{self._root}/{path}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        file = os.open(where, flags, 0o600)
-        with open(file, "wb", buffering=0) as out:
-            left = member.size
-            while left:
-                block = content.read(min(left, _BLOCK))
-                if not block:
-                    raise tarfile.ReadError("it ends in the middle of a file")
-                left -= len(block)
-                _write_all(out.fileno(), block)
-            os.fchmod(file, member.mode & 0o777 | 0o600)
-            os.utime(file, (member.mtime, member.mtime))
-        self._files.add(path)
-        self.count += 1
-
-    def hard_link(self, path: str, target: str | None) -> bool:
-        """Another name of a file taken before; False if that was not taken."""
-        if target not in self._files:
-            return False
-        self._parents(path)
-        copy_entry(f"{self._root}/{target}", f"{self._root}/{path}", times=True)
-        self._files.add(path)
-        self.count += 1
-        return True
-
-    def finish(self) -> None:
-        for path, target in self._links:
-            self._parents(path)
-            where = Path(self._root, path)
-            if path in self._made:
-                # Only a forged archive has a folder and a link of one name.
-                continue
-            where.unlink(missing_ok=True)
-            where.symlink_to(target)
-
-    def _parents(self, path: str) -> None:
-        folder = path.rpartition("/")[0]
-        if folder not in self._made:
-            self._parents(folder)
-            make_folder(f"{self._root}/{folder}")
-            self._made.add(folder)
-
-
-def _take_base(source: _Source, base: str, tree: _Tree, chosen: Chosen) -> None:
+def _take_base(source: _Source, base: str, tree: StoredTree, chosen: Chosen) -> None:
     try:
         target = source.link_at(base)
     except FileNotFoundError:
@@ -234,13 +156,24 @@ def _take_base(source: _Source, base: str, tree: _Tree, chosen: Chosen) -> None:
         if not chosen(path, member.isdir()):
             continue
         if not member.islnk():
-            tree.add(path, member, archive)
-        elif not tree.hard_link(path, _inside(base, member.linkname)):
+            _add(tree, path, member, archive)
+        elif not tree.same(path, _inside(base, member.linkname)):
             apart.append(path)
     for path in apart:
         for found, member, archive in source.entries(path):
             if found == path and member.isfile():
-                tree.add(path, member, archive)
+                _add(tree, path, member, archive)
+
+
+def _add(tree: StoredTree, path: str, member: tarfile.TarInfo, archive: tarfile.TarFile) -> None:
+    """Take a folder, a symlink or a file; devices and pipes are nothing to take."""
+    if member.isdir():
+        tree.folder(path)
+    elif member.issym():
+        tree.link(path, member.linkname)
+    elif member.isfile() and (content := archive.extractfile(member)) is not None:
+        time = int(member.mtime * 1_000_000_000)
+        tree.write(path, content.read, size=member.size, mode=member.mode, time=time)
 
 
 def _inside(base: str, name: str) -> str | None:
@@ -250,9 +183,3 @@ def _inside(base: str, name: str) -> str | None:
     if name.startswith("/") or ".." in parts or "." in parts:
         return None
     return "/".join(([base] if base else []) + parts)
-
-
-def _write_all(file: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(file, rest) :]

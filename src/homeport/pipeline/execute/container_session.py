@@ -31,6 +31,7 @@ from homeport.pipeline.model.event import FailureReason
 
 if TYPE_CHECKING:
     from homeport.pipeline.execute.services import JobServices
+    from homeport.pipeline.execute.stored_tree import StoredTree
 
 _PATIENCE = 15.0
 """Seconds after which an engine that was told to kill a container counts as gone."""
@@ -143,7 +144,7 @@ class ContainerSession:
                 stream.close()
         return 0
 
-    def collect(self, selection: Selection, into: Path) -> tuple[int, tuple[str, ...]]:
+    def collect(self, selection: Selection, into: "StoredTree") -> tuple[str, ...]:
         try:
             return collect(
                 self._engine,

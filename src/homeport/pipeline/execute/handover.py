@@ -119,18 +119,20 @@ class Handover:
 
         Raises `DotenvError` for a report that GitLab would refuse.
         """
+        from homeport.pipeline.execute.stored_tree import discard
+
         artifacts = job.artifacts
-        tree = self._run.artifacts_path(job.name)
-        remove(str(tree))  # an earlier attempt's
         if artifacts is None:
             return {}
+        tree = self._run.artifacts_path(job.name)
+        discard(str(tree))  # an earlier attempt's
         if _is_due(artifacts, success=success) and (artifacts.paths or artifacts.untracked):
             selection = Selection(
                 paths=tuple(expand(path) for path in artifacts.paths),
                 exclude=tuple(expand(path) for path in artifacts.exclude),
                 untracked=artifacts.untracked,
             )
-            if _store(session, selection, tree, warn):
+            if self._store(session, selection, tree, warn):
                 self._filled.add(job.name)
         return self._take_reports(job, artifacts.reports, session, expand, warn)
 
@@ -156,30 +158,37 @@ class Handover:
             if not paths:
                 continue
             tree = top / kind
-            if _store(session, Selection(paths=paths), tree, warn) and kind == "dotenv":
+            if self._store(session, Selection(paths=paths), tree, warn) and kind == "dotenv":
                 dotenv = parse_dotenv(_read_files(tree), self._dotenv_limits)
         return dotenv
 
+    def _store(
+        self, session: Session, selection: Selection, place: Path, warn: Callable[[str], None]
+    ) -> bool:
+        """Collect under another name first, so that a tree is whole or not there."""
+        from homeport.pipeline.execute.artifacts import missing_words
+        from homeport.pipeline.execute.objects import Objects
+        from homeport.pipeline.execute.stored_tree import StoredTree, discard, move
 
-def _store(session: Session, selection: Selection, tree: Path, warn: Callable[[str], None]) -> bool:
-    """Collect under another name first, so that a tree is whole or not there."""
-    from homeport.pipeline.execute.artifacts import missing_words
-
-    partial = tree.with_name(f".{tree.name}.partial")
-    try:
-        partial.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        count, unmatched = session.collect(selection, partial)
-        for pattern in unmatched:
-            warn(f"WARNING: {missing_words(pattern, session.project_dir)}")
-        if not count:
-            warn(f"ERROR: {_NOTHING}")
-            return False
-        partial.rename(tree)
-    except OSError as error:
-        raise ExecutorError(f"cannot store the artifacts in {tree}: {error.strerror}") from error
-    finally:
-        remove(str(partial))
-    return True
+        partial = f"{place.parent}/.{place.name}.partial"
+        try:
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            tree = StoredTree(partial, Objects(self._run.objects_path))
+            unmatched = session.collect(selection, tree)
+            for pattern in unmatched:
+                warn(f"WARNING: {missing_words(pattern, session.project_dir)}")
+            if not tree.count:
+                warn(f"ERROR: {_NOTHING}")
+                return False
+            tree.finish()
+            move(partial, str(place))
+        except OSError as error:
+            raise ExecutorError(
+                f"cannot store the artifacts in {place}: {error.strerror}"
+            ) from error
+        finally:
+            discard(partial)
+        return True
 
 
 def _is_due(artifacts: Artifacts, *, success: bool) -> bool:

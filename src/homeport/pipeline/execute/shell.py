@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from homeport.errors import HomeportError
 from homeport.lib.git import Git
@@ -29,6 +30,9 @@ from homeport.pipeline.execute.api import (
 from homeport.pipeline.execute.snapshot import git_environment
 from homeport.pipeline.execute.workspace import lay_out, overlay, remove
 from homeport.pipeline.model.event import FailureReason
+
+if TYPE_CHECKING:
+    from homeport.pipeline.execute.stored_tree import StoredTree
 
 _KEPT = frozenset({"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TMPDIR"})
 _PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -164,11 +168,11 @@ class ShellSession:
         finally:
             self._end_strays()
 
-    def collect(self, selection: Selection, into: Path) -> tuple[int, tuple[str, ...]]:
+    def collect(self, selection: Selection, into: "StoredTree") -> tuple[str, ...]:
         from homeport.pipeline.execute.artifacts import take_out
 
         untracked = self._untracked() if selection.untracked else ()
-        return take_out(self._project, selection, os.fspath(into), untracked=untracked)
+        return take_out(self._project, selection, into, untracked=untracked)
 
     def close(self) -> None:
         self._end_strays()

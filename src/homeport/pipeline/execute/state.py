@@ -1,6 +1,7 @@
 """What runs leave behind: logs, artifacts and results, outside of the repository.
 
     $XDG_STATE_HOME/homeport/<key>/runs/<id>/{lock, run.json, *.jsonl, logs/, artifacts/<job>/}
+    $XDG_STATE_HOME/homeport/<key>/objects/         what is in the files of artifacts, each once
     $XDG_STATE_HOME/homeport/<key>/builds/<id>/     workspaces, gone when the run is over
     $XDG_CACHE_HOME/homeport/<key>/                 the jobs' caches
 
@@ -32,6 +33,8 @@ from homeport.pipeline.model.event import Status
 
 _MAX_SLUG = 80
 _TRIES = 10
+OBJECTS = "objects"
+"""The folder of a state with the contents of its artifacts (`objects.py`)."""
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -90,6 +93,11 @@ class Run:
     def artifacts_path(self, job: str) -> Path:
         """The tree of what the job's last attempt handed on; not there if that was nothing."""
         return self.folder / "artifacts" / job_slug(job)
+
+    @property
+    def objects_path(self) -> Path:
+        """For what is in the files of artifacts; the same for all runs of the repository."""
+        return self.folder.parents[1] / OBJECTS
 
     @property
     def history_path(self) -> Path:
@@ -157,6 +165,8 @@ class State:
 
     def new_run(self, *, sha: str = "", ref: str = "") -> Run:
         """Begin a run: its folders and its lock. Old runs and what killed ones left are removed."""
+        from homeport.pipeline.execute.pruning import prune
+
         runs = self.folder / "runs"
         with _said(self.folder):
             for _ in range(_TRIES):
@@ -167,7 +177,7 @@ class State:
                 with locked(self.folder / "lock") as is_there:
                     if not is_there:
                         continue  # `homeport clean` has just removed the folder
-                    self._prune()
+                    prune(self.folder, kept_runs=self._kept_runs, kept_bytes=self._kept_bytes)
                     return self._begin(runs, sha, ref)
             raise FileNotFoundError(ENOENT, "it is removed again and again", str(self.folder))
 
@@ -205,28 +215,6 @@ class State:
         _write_summary(folder, summary)
         return Run(folder, builds, summary, lock)
 
-    def _prune(self) -> None:
-        """Remove builds without a live run, then the oldest runs beyond the bounds."""
-        runs = f"{self.folder}/runs"
-        live = set()
-        for name in os.listdir(f"{self.folder}/builds"):
-            if is_live(f"{runs}/{name}"):
-                live.add(name)
-            else:
-                bury(self.folder, name)
-        kept, size = 1, 0  # the run about to begin
-        for name in reversed(run_ids(self.folder)):
-            folder = f"{runs}/{name}"
-            if name in live:
-                kept += 1
-                continue
-            size += _known_size(folder)
-            beyond = kept >= self._kept_runs or size > self._kept_bytes
-            if beyond and not is_live(folder):  # it may be about to end, its builds gone
-                remove(folder)
-            else:
-                kept += 1
-
 
 def live_runs(folder: Path) -> set[str]:
     """The runs of a state folder that go on, of whatever process."""
@@ -243,15 +231,21 @@ def job_slug(job: str) -> str:
     return slug if slug == job else f"{slug or 'job'}-{_hash(job)}"
 
 
-def size_of(folder: str | Path) -> int:
-    """Bytes of all files in a folder."""
-    total = 0
+def size_of(folder: str | Path, seen: set[int] | None = None) -> int:
+    """Bytes of all files in a folder, those of a file with several names once; nor of what is
+    `seen` already, by inodes, which are added."""
+    total, seen = 0, set() if seen is None else seen
     for here, _, names in os.walk(folder):
         for name in names:
             try:
-                total += os.lstat(os.path.join(here, name)).st_size
+                facts = os.lstat(os.path.join(here, name))
             except FileNotFoundError:
                 continue
+            if facts.st_nlink > 1:
+                if facts.st_ino in seen:
+                    continue
+                seen.add(facts.st_ino)
+            total += facts.st_size
     return total
 
 
@@ -312,15 +306,6 @@ def _write_summary(folder: Path, summary: Summary) -> None:
     path = folder / "run.json"
     with _said(path):
         write_atomic(path, msgspec.json.encode(summary))
-
-
-def _known_size(folder: str) -> int:
-    try:
-        with open(f"{folder}/run.json", "rb", buffering=0) as file:
-            summary = msgspec.json.decode(file.read(), type=Summary)
-    except (OSError, msgspec.DecodeError):
-        return size_of(folder)
-    return size_of(folder) if summary.size is None else summary.size
 
 
 def _last_record(folder: Path, job: str) -> Record | None:

@@ -40,12 +40,11 @@ def lay_out(snapshot: Snapshot, root: str) -> None:
 
 
 def overlay(tree: str, root: str) -> None:
-    """Copy a tree of artifacts over the folder `root`; its files replace those that are there.
+    """Copy a tree of artifacts over the folder `root`; its files replace those that are there."""
+    from homeport.pipeline.execute.stored_tree import lay_over
 
-    Nothing is written through a symbolic link: where one stands in the way it is replaced.
-    """
     try:
-        copy_tree(tree, root, times=True)
+        lay_over(tree, root)
     except OSError as error:
         raise ExecutorError(_in_words("cannot put the artifacts in place", error)) from error
 
@@ -91,8 +90,12 @@ def make_folder(path: str) -> None:
             os.mkdir(path)
 
 
-def copy_entry(source: str, target: str, *, times: bool = False) -> bool:
+def copy_entry(
+    source: str, target: str, *, times: bool = False, given: tuple[int, int] | None = None
+) -> bool:
     """Copy a file (with its mode, and its time if asked), a link, or an empty folder.
+
+    `given` are a file's mode and time (nanoseconds), where they are not its own.
 
     False if there is nothing to copy: the source is gone, or is a device, FIFO or socket.
     """
@@ -113,23 +116,41 @@ def copy_entry(source: str, target: str, *, times: bool = False) -> bool:
             return True
         if not stat.S_ISREG(facts.st_mode):
             return False
-        mode = stat.S_IMODE(facts.st_mode) & 0o777
+        mode, time = given or (stat.S_IMODE(facts.st_mode) & 0o777, facts.st_mtime_ns)
         try:
             writer = os.open(target, _WRITE, mode)
         except FileExistsError:
             _replace(target)
             writer = os.open(target, _WRITE, mode)
         try:
-            _copy_content(reader, writer, facts.st_size)
+            copy_content(reader, writer, facts.st_size)
             if mode & 0o022:  # what a common umask takes away
                 os.fchmod(writer, mode)
             if times:
-                os.utime(writer, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+                os.utime(writer, ns=(time, time))
         finally:
             os.close(writer)
     finally:
         os.close(reader)
     return True
+
+
+def copy_content(reader: int, writer: int, size: int) -> None:
+    """Copy `size` bytes, or what has become of them, from one open file to another."""
+    if size > _BLOCK and _COPY_RANGE is not None:
+        # Shares the blocks where the file system can (btrfs, XFS), else copies inside the kernel.
+        try:
+            while _COPY_RANGE(reader, writer, 1 << 30):
+                pass
+        except OSError as error:
+            if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
+        else:
+            return
+    while block := os.read(reader, _BLOCK):
+        rest = memoryview(block)
+        while rest:
+            rest = rest[os.write(writer, rest) :]
 
 
 def remove(path: str) -> None:
@@ -167,23 +188,6 @@ def _is_folder(path: str) -> bool:
         return stat.S_ISDIR(os.lstat(path).st_mode)
     except OSError:
         return False
-
-
-def _copy_content(reader: int, writer: int, size: int) -> None:
-    if size > _BLOCK and _COPY_RANGE is not None:
-        # Shares the blocks where the file system can (btrfs, XFS), else copies inside the kernel.
-        try:
-            while _COPY_RANGE(reader, writer, 1 << 30):
-                pass
-        except OSError as error:
-            if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
-                raise
-        else:
-            return
-    while block := os.read(reader, _BLOCK):
-        rest = memoryview(block)
-        while rest:
-            rest = rest[os.write(writer, rest) :]
 
 
 def _replace(path: str) -> None:

@@ -10,6 +10,8 @@ from homeport.pipeline.execute.artifacts import (
     relative_to,
     take_out,
 )
+from homeport.pipeline.execute.objects import Objects
+from homeport.pipeline.execute.stored_tree import StoredTree, lay_over
 
 FILES = (
     "a.txt",
@@ -39,9 +41,11 @@ def root(tmp_path: Path) -> Path:
 def taken(
     root: Path, into: Path, selection: Selection, *untracked: str
 ) -> tuple[set[str], tuple[str, ...]]:
-    count, unmatched = take_out(str(root), selection, str(into), untracked=untracked)
+    tree = StoredTree(into, Objects(into.parent / "objects"))
+    unmatched = take_out(str(root), selection, tree, untracked=untracked)
+    tree.finish()
     found = {path.relative_to(into).as_posix() for path in into.rglob("*")}
-    assert count <= len(found)
+    assert tree.count <= len(found)
     return {path for path in found if not (into / path).is_dir() or path in EMPTY}, unmatched
 
 
@@ -141,14 +145,18 @@ def test_untracked_files_stay_out_unless_asked_for(root: Path, tmp_path: Path) -
 
 def test_modes_and_times_are_kept(root: Path, tmp_path: Path) -> None:
     (root / "build/app").chmod(0o775)
-    take_out(str(root), Selection(paths=("build",)), str(tmp_path / "out"))
-    copy, original = (tmp_path / "out/build/app").stat(), (root / "build/app").stat()
+    taken(root, tmp_path / "out", Selection(paths=("build",)))
+    (tmp_path / "again").mkdir()
+    lay_over(str(tmp_path / "out"), str(tmp_path / "again"))
+    copy, original = (tmp_path / "again/build/app").stat(), (root / "build/app").stat()
     assert (copy.st_mode, copy.st_mtime_ns) == (original.st_mode, original.st_mtime_ns)
 
 
-def test_a_target_that_cannot_be_written_is_said(root: Path) -> None:
+def test_a_target_that_cannot_be_written_is_said(root: Path, tmp_path: Path) -> None:
+    tree = StoredTree(tmp_path / "out", Objects(tmp_path / "objects"))
+    (tmp_path / "out").rmdir()
     with pytest.raises(ExecutorError, match="cannot take the artifacts"):
-        take_out(str(root), Selection(paths=("a.txt",)), str(root / "a.txt/into"))
+        take_out(str(root), Selection(paths=("a.txt",)), tree)
 
 
 @pytest.mark.parametrize(

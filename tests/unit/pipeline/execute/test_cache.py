@@ -19,7 +19,9 @@ from homeport.pipeline.execute.cache import JobCaches
 from homeport.pipeline.execute.cache_key import KeySources, folder_name
 from homeport.pipeline.execute.cache_store import CacheStore
 from homeport.pipeline.execute.environment import expand_as_runner
+from homeport.pipeline.execute.stored_tree import StoredTree
 from homeport.pipeline.model.config import Cache, CacheKey
+from testbed.trees import write_into
 
 
 class Workspace:
@@ -37,14 +39,13 @@ class Workspace:
     def run(self, script: str, sink: Sink, stop: Stop) -> Exit:
         raise AssertionError(script, sink, stop)
 
-    def collect(self, selection: Selection, into: Path) -> tuple[int, tuple[str, ...]]:
+    def collect(self, selection: Selection, into: StoredTree) -> tuple[str, ...]:
         if self._error is not None:
             raise self._error
-        into.mkdir()
         found = [path for path in selection.paths if path in self._files]
         for path in found:
-            (into / path).write_text(self._files[path])
-        return len(found), tuple(path for path in selection.paths if path not in found)
+            write_into(into, path, self._files[path])
+        return tuple(path for path in selection.paths if path not in found)
 
     def close(self) -> None:
         raise AssertionError

@@ -16,7 +16,10 @@ from homeport.pipeline.execute.cache_store import (
     Lease,
     TooLargeError,
 )
+from homeport.pipeline.execute.state import size_of
+from homeport.pipeline.execute.stored_tree import StoredTree
 from homeport.pipeline.execute.workspace import remove
+from testbed.trees import write_into
 
 
 @pytest.fixture
@@ -29,12 +32,10 @@ def store(folder: Path) -> CacheStore:
     return CacheStore(folder, 1000)
 
 
-def filled(**files: str) -> Callable[[Path], int]:
-    def fill(tree: Path) -> int:
-        tree.mkdir()
+def filled(**files: str) -> Callable[[StoredTree], None]:
+    def fill(tree: StoredTree) -> None:
         for name, text in files.items():
-            (tree / name).write_text(text)
-        return len(files)
+            write_into(tree, name, text)
 
     return fill
 
@@ -116,12 +117,21 @@ def test_a_version_in_use_stays(store: CacheStore) -> None:
 
 def test_what_was_used_longest_ago_goes_first(store: CacheStore, folder: Path) -> None:
     for age, name in enumerate(("c", "b", "a")):
-        store.keep(name, filled(x="x" * 300))
+        store.keep(name, filled(x=name * 300))
         [version] = (folder / name).iterdir()
         os.utime(version / "lock", (age, age))
     found(store, "c").close()  # used now
-    store.keep("d", filled(x="x" * 300))
+    store.keep("d", filled(x="d" * 300))
     assert [name for name in "abcd" if content(store, name)] == ["a", "c", "d"]
+
+
+def test_what_caches_have_in_common_counts_once(store: CacheStore, folder: Path) -> None:
+    for name in "abcd":
+        store.keep(name, filled(x="x" * 300, own=name))
+    assert [name for name in "abcd" if content(store, name)] == ["a", "b", "c", "d"]
+    assert size_of(folder / ".objects") == 304
+    assert all(store.clear(name) for name in "abcd")
+    assert size_of(folder / ".objects") == 0
 
 
 def test_what_is_in_use_does_not_go(store: CacheStore) -> None:
@@ -205,9 +215,9 @@ def test_what_a_killed_process_left_is_removed(store: CacheStore, folder: Path) 
 def test_what_another_one_is_writing_stays(store: CacheStore, folder: Path) -> None:
     other = CacheStore(folder, 1000)
 
-    def fill(tree: Path) -> int:
+    def fill(tree: StoredTree) -> None:
         other.keep("b", filled(y="2"))
-        return filled(x="1")(tree)
+        filled(x="1")(tree)
 
     store.keep("a", fill)
     assert content(store, "a") == {"x": "1"}

@@ -21,6 +21,7 @@ from homeport.pipeline.execute.api import (
 from homeport.pipeline.execute.container import ContainerExecutor, HostAccess, container_name
 from homeport.pipeline.model.config import Image
 from homeport.pipeline.model.event import FailureReason
+from testbed.trees import a_tree
 
 
 def image(identity: str = "sha256:1", platform: str = "linux/amd64") -> ImageInfo:
@@ -235,7 +236,7 @@ def test_each_step_without_an_engine_is_a_clear_error(
     steps = {
         "put": lambda: session.put(snapshot, []),
         "run": lambda: session.run("", ignore, Stop()),
-        "collect": lambda: session.collect(Selection(paths=("a",)), tmp_path / "into"),
+        "collect": lambda: session.collect(Selection(paths=("a",)), a_tree(tmp_path)),
     }
     with pytest.raises(ExecutorError, match=r"container of image alpine:3: .*gone"):
         steps[method]()

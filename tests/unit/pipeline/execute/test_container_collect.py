@@ -11,6 +11,8 @@ from homeport.engine.api import ContainerSpec, ImageInfo, PathInfo
 from homeport.engine.fake import FakeEngine
 from homeport.pipeline.execute.api import ExecutorError, Selection
 from homeport.pipeline.execute.container_collect import collect
+from homeport.pipeline.execute.objects import Objects
+from homeport.pipeline.execute.stored_tree import StoredTree, read_attributes
 
 PROJECT = "/builds/g/p"
 Entry = tuple[str, bytes, str]
@@ -60,14 +62,16 @@ def taken(
     tracked: frozenset[str] = frozenset(),
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     container = next(iter(engine.held), "c")
-    _, unmatched = collect(
+    tree = StoredTree(into, Objects(f"{into}-objects"))
+    unmatched = collect(
         engine,
         container,
         project_dir=PROJECT,
         selection=Selection(paths=paths, untracked=untracked),
         tracked=tracked,
-        into=into,
+        into=tree,
     )
+    tree.finish()
     found = {
         path.relative_to(into).as_posix(): (
             f"-> {path.readlink()}" if path.is_symlink() else path.read_text()
@@ -101,7 +105,8 @@ def taken_from(into: Path, *entries: Entry, links: Mapping[str, str] = {}) -> di
 def test_what_is_not_taken(tmp_path: Path, name: str, kind: bytes, text: str) -> None:
     entries = [("out", FOLDER, ""), (name, kind, text), ("out/fine", FILE, "fine")]
     assert taken_from(tmp_path / "into", *entries) == {"out/fine": "fine"}
-    assert [path.name for path in tmp_path.iterdir()] == ["into"]
+    own = {"into", "into+attributes", "into-objects"}
+    assert {path.name for path in tmp_path.iterdir()} == own
 
 
 def test_nothing_is_written_through_a_symlink(tmp_path: Path) -> None:
@@ -130,8 +135,8 @@ def test_a_symlink_that_stands_in_the_folder_already_makes_way(tmp_path: Path) -
 
 def test_rights_beyond_the_ordinary_are_dropped(tmp_path: Path) -> None:
     taken_from(tmp_path, ("out", FOLDER, ""), ("out/file", FILE, "x"))
-    facts = (tmp_path / "out/file").stat()
-    assert (facts.st_mode & 0o7777, int(facts.st_mtime)) == (0o755, 1_000_000_000)
+    noted = read_attributes(str(tmp_path))
+    assert noted == {b"out/file": (0o755, 1_000_000_000 * 10**9)}
 
 
 def test_hard_links_become_files_also_when_the_first_name_is_not_taken(tmp_path: Path) -> None:
@@ -193,7 +198,7 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.Monk
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("homeport.pipeline.execute.container_collect.os.write", full)
+    monkeypatch.setattr("homeport.pipeline.execute.objects.os.write", full)
     with pytest.raises(ExecutorError, match=r"cannot take the artifacts: .*No space left"):
         taken_from(tmp_path, ("out", FOLDER, ""), ("out/file", FILE, "x"))
 

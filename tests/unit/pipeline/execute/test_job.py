@@ -23,9 +23,11 @@ from homeport.pipeline.execute.api import (
 )
 from homeport.pipeline.execute.job import JobRunner
 from homeport.pipeline.execute.state import Finished, Run, State
+from homeport.pipeline.execute.stored_tree import StoredTree
 from homeport.pipeline.model.config import Artifacts, ArtifactsWhen, Cache, Image
 from homeport.pipeline.model.event import Event, FailureReason, JobNote, JobOutput, Status
 from homeport.pipeline.model.plan import JobPlan, Plan, Runs, ScopedVariable
+from testbed.trees import write_into
 
 OK = Exit(code=0)
 FAILED = Exit(code=3, failure=FailureReason.SCRIPT_FAILURE)
@@ -119,12 +121,11 @@ class FakeSession:
         self._fake.texts.append(script)
         return self._fake.scripts.pop(0)(script, sink, stop)
 
-    def collect(self, selection: Selection, into: Path) -> tuple[int, tuple[str, ...]]:
+    def collect(self, selection: Selection, into: StoredTree) -> tuple[str, ...]:
         found = [path for path in selection.paths if path in self._fake.files]
-        into.mkdir()
         for path in found:
-            (into / path).write_text(self._fake.files[path])
-        return len(found), tuple(path for path in selection.paths if path not in found)
+            write_into(into, path, self._fake.files[path])
+        return tuple(path for path in selection.paths if path not in found)
 
     def close(self) -> None:
         self._fake.closed += 1

@@ -17,6 +17,7 @@ from homeport.pipeline.execute.api import (
 from homeport.pipeline.execute.script import script_text
 from homeport.pipeline.execute.shell import ShellExecutor, clean_environment, find_shell
 from homeport.pipeline.execute.snapshot import take_snapshot
+from testbed.trees import a_tree
 
 HOST = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/nonexistent"}
 
@@ -191,9 +192,10 @@ def test_git_works_in_the_workspace_and_untracked_files_are_found(
         "  origin/main",
     ]
     output(opened, "echo x > made; echo y > made.log; git config core.fsmonitor 'touch /tmp/ran'")
-    count, unmatched = opened.collect(Selection(untracked=True), tmp_path / "into")
-    assert (count, unmatched) == (2, ())
-    assert {path.name for path in (tmp_path / "into").iterdir()} == {"made", "made.log"}
+    tree = a_tree(tmp_path)
+    unmatched = opened.collect(Selection(untracked=True), tree)
+    assert (tree.count, unmatched) == (2, ())
+    assert {path.name for path in Path(tree.root).iterdir()} == {"made", "made.log"}
 
 
 def test_untracked_files_without_a_repository_are_an_error_in_words(
@@ -201,4 +203,4 @@ def test_untracked_files_without_a_repository_are_an_error_in_words(
 ) -> None:
     opened = session(executor, tmp_path)
     with pytest.raises(ExecutorError, match="cannot list the untracked files"):
-        opened.collect(Selection(untracked=True), tmp_path / "into")
+        opened.collect(Selection(untracked=True), a_tree(tmp_path))
