@@ -54,6 +54,7 @@ def add_command(commands: Commands) -> None:
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """How to run, whichever jobs."""
+    from homeport.cli.container_options import add_container_options
     from homeport.cli.given import add_given_options
     from homeport.cli.report_files import add_report_options
 
@@ -111,6 +112,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--json", action="store_true", help="print events, one JSON object a line")
     group.add_argument("-q", "--quiet", action="store_true", help="print the summary alone")
     add_report_options(group)
+    add_container_options(parser)
     add_source_options(parser)
 
 

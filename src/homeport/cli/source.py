@@ -114,6 +114,10 @@ def _settings(root: Path, args: argparse.Namespace) -> "Settings":
     if hasattr(args, "mirror_ca"):
         flags["mirror_url"] = args.mirror
         flags["mirror_ca"] = args.mirror_ca and os.path.abspath(args.mirror_ca)  # noqa: PTH100
+    if hasattr(args, "privileged"):
+        from homeport.cli.container_options import container_flags
+
+        flags |= container_flags(args)
     flags["variables"] = parse_variables(args.variable)
     return load_settings(root, os.environ, flags)
 

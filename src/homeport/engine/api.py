@@ -5,16 +5,17 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from homeport.engine.options import ContainerOptions
 from homeport.errors import MissingError
 
 
 class ContainerSpec(Struct, frozen=True, kw_only=True):
     """A container to create. None leaves the image's own value; `env` never appears in any argv.
 
-    `entrypoint` `()` clears the image's entrypoint. `labels` mark what homeport made.
-    `devices` and `volumes` (`host:inside[:ro]`) are as `docker run` takes them; like `privileged`
-    they come from the user's own settings, never from a repository. `network` is the name of one
-    that was created, None the engine's default; `aliases` are the container's further names in it.
+    `entrypoint` `()` clears the image's entrypoint. `labels` mark what homeport made. `options`
+    come from the user's own settings, never from a repository; a volume of theirs may also begin
+    with the name of one that was created. `network` is the name of one that there is, or `host` or
+    `none`; None is the engine's default. `aliases` are the container's further names in it,
     `hosts` are addresses by name, for `/etc/hosts`.
     """
 
@@ -28,9 +29,7 @@ class ContainerSpec(Struct, frozen=True, kw_only=True):
     working_dir: str | None = None
     stdin: bool = False
     labels: Mapping[str, str] = {}
-    privileged: bool = False
-    devices: tuple[str, ...] = ()
-    volumes: tuple[str, ...] = ()
+    options: ContainerOptions = ContainerOptions()
     network: str | None = None
     aliases: tuple[str, ...] = ()
     hosts: Mapping[str, str] = {}
@@ -211,8 +210,15 @@ class Engine(Protocol):
         """Ids of all containers, running or not, with these labels."""
         ...
 
-    def create_network(self, name: str, labels: Mapping[str, str]) -> None:
-        """Create a network of this machine's, whose containers find each other by alias."""
+    def create_network(
+        self, name: str, labels: Mapping[str, str], *, internal: bool = False
+    ) -> None:
+        """Create a network of this machine's, whose containers find each other by alias. From an
+        `internal` one nothing else is reached."""
+        ...
+
+    def connect_network(self, name: str, container: str) -> None:
+        """Put a container that does not run yet into a further network."""
         ...
 
     def remove_network(self, name: str) -> None:
@@ -226,6 +232,14 @@ class Engine(Protocol):
     def marked(self, label: str) -> Sequence[Marked]:
         """All containers, running or not, then networks and volumes that have a label of this
         name."""
+        ...
+
+    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        """Create an empty volume of this machine's; one of this name that there is is fine."""
+        ...
+
+    def volumes(self, labels: Mapping[str, str]) -> Sequence[str]:
+        """Names of all volumes with these labels."""
         ...
 
     def remove_volume(self, name: str) -> None:

@@ -26,6 +26,8 @@ from homeport.engine.docker_values import (
     as_path_info,
     as_ports,
     as_words,
+    labelled,
+    network_of,
     registry_auth,
 )
 from homeport.engine.http import TIMEOUT, Client, Reply
@@ -216,8 +218,7 @@ class DockerEngine:
     def state(self, container: str) -> ContainerState:
         told = as_mapping(self._call("GET", f"/containers/{container}/json").body())
         state = as_mapping(told.get("State"))
-        networks = as_mapping(as_mapping(told.get("NetworkSettings")).get("Networks"))
-        network = as_mapping(next(iter(networks.values()), None))
+        network = network_of(told)
         return ContainerState(
             running=bool(state.get("Running")),
             exit_code=int(state.get("ExitCode") or 0),
@@ -286,29 +287,30 @@ class DockerEngine:
             return None if reply.status == 404 else as_path_info(reply)
 
     def containers(self, labels: Mapping[str, str]) -> Sequence[str]:
-        from json import dumps
-
-        filters = dumps({"label": [f"{key}={value}" for key, value in labels.items()]})
-        found = self._call("GET", "/containers/json", {"all": "1", "filters": filters}).body()
+        found = self._call("GET", "/containers/json", {"all": "1", **labelled(labels)}).body()
         return tuple(str(entry["Id"]) for entry in found or ())
 
-    def create_network(self, name: str, labels: Mapping[str, str]) -> None:
+    def create_network(
+        self, name: str, labels: Mapping[str, str], *, internal: bool = False
+    ) -> None:
         content = {
             "Name": name,
             "Driver": "bridge",
             "CheckDuplicate": True,
+            "Internal": internal,
             "Labels": dict(labels),
         }
         self._call("POST", "/networks/create", content=content).close()
+
+    def connect_network(self, name: str, container: str) -> None:
+        content = {"Container": container}
+        self._call("POST", f"/networks/{name}/connect", content=content).close()
 
     def remove_network(self, name: str) -> None:
         self._call("DELETE", f"/networks/{name}", allowed=(404,)).close()
 
     def networks(self, labels: Mapping[str, str]) -> Sequence[str]:
-        from json import dumps
-
-        filters = dumps({"label": [f"{key}={value}" for key, value in labels.items()]})
-        found = self._call("GET", "/networks", {"filters": filters}).body()
+        found = self._call("GET", "/networks", labelled(labels)).body()
         return tuple(str(entry["Name"]) for entry in found or ())
 
     def marked(self, label: str) -> Sequence[Marked]:
@@ -326,6 +328,14 @@ class DockerEngine:
             *(as_marked("network", one["Name"], one["Name"], one) for one in networks),
             *(as_marked("volume", one["Name"], one["Name"], one) for one in volumes),
         )
+
+    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        content = {"Name": name, "Labels": dict(labels)}
+        self._call("POST", "/volumes/create", content=content).close()
+
+    def volumes(self, labels: Mapping[str, str]) -> Sequence[str]:
+        found = as_mapping(self._call("GET", "/volumes", labelled(labels)).body())
+        return tuple(str(entry["Name"]) for entry in found.get("Volumes") or ())
 
     def remove_volume(self, name: str) -> None:
         self._call("DELETE", f"/volumes/{name}", allowed=(404,)).close()

@@ -5,6 +5,7 @@ from typing import Any
 
 from homeport.engine.api import ContainerSpec, Login, Marked, PathInfo
 from homeport.engine.http import Reply
+from homeport.engine.options import ContainerOptions
 
 
 def as_container(spec: ContainerSpec) -> dict[str, Any]:
@@ -28,18 +29,64 @@ def as_container(spec: ContainerSpec) -> dict[str, Any]:
         content["User"] = spec.user
     if spec.working_dir is not None:
         content["WorkingDir"] = spec.working_dir
-    host: dict[str, Any] = {"Privileged": True} if spec.privileged else {}
-    if spec.volumes:
-        host["Binds"] = list(spec.volumes)
-    if spec.devices:
-        host["Devices"] = [as_device(device) for device in spec.devices]
+    if spec.options.mac_address is not None:
+        content["MacAddress"] = spec.options.mac_address
+    host = as_host(spec.options)
     if spec.hosts:
-        host["ExtraHosts"] = [f"{name}:{address}" for name, address in spec.hosts.items()]
+        own = [f"{name}:{address}" for name, address in spec.hosts.items()]
+        host["ExtraHosts"] = own + host.get("ExtraHosts", [])
     if spec.network is not None:
         host["NetworkMode"] = spec.network
+    if spec.network is not None and spec.aliases:
         endpoint = {"Aliases": list(spec.aliases)}
         content["NetworkingConfig"] = {"EndpointsConfig": {spec.network: endpoint}}
     return content | ({"HostConfig": host} if host else {})
+
+
+def as_host(options: ContainerOptions) -> dict[str, Any]:
+    """The `HostConfig` of what the user grants and sets."""
+    given = {
+        "Privileged": options.privileged,
+        "Binds": list(options.volumes),
+        "Devices": [as_device(device) for device in options.devices],
+        "Memory": options.memory,
+        "NanoCpus": options.cpus and round(options.cpus * 1e9),
+        "ShmSize": options.shm_size,
+        "Ulimits": [as_ulimit(ulimit) for ulimit in options.ulimits],
+        "ExtraHosts": list(options.extra_hosts),
+        "UsernsMode": options.userns,
+        "DeviceRequests": [as_gpus(options.gpus)] if options.gpus else [],
+    }
+    return {key: value for key, value in given.items() if value}
+
+
+def as_ulimit(text: str) -> dict[str, Any]:
+    """`NAME=SOFT[:HARD]`, as `docker run --ulimit` takes it."""
+    name, _, limits = text.partition("=")
+    soft, _, hard = limits.partition(":")
+    return {"Name": name, "Soft": int(soft), "Hard": int(hard or soft)}
+
+
+def as_gpus(text: str) -> dict[str, Any]:
+    """`all`, a number or `device=ID,…`, as `docker run --gpus` takes it."""
+    request: dict[str, Any] = {"Driver": "", "Capabilities": [["gpu"]]}
+    if text.startswith("device="):
+        return request | {"DeviceIDs": text.removeprefix("device=").split(",")}
+    return request | {"Count": -1 if text == "all" else int(text)}
+
+
+def labelled(labels: Mapping[str, str]) -> dict[str, str]:
+    """The query that finds what carries these labels."""
+    from json import dumps
+
+    return {"filters": dumps({"label": [f"{key}={value}" for key, value in labels.items()]})}
+
+
+def network_of(told: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A container's place in the network that it was created in, else in the first one."""
+    networks = as_mapping(as_mapping(told.get("NetworkSettings")).get("Networks"))
+    own = str(as_mapping(told.get("HostConfig")).get("NetworkMode"))
+    return as_mapping(networks.get(own) or next(iter(networks.values()), None))
 
 
 def registry_auth(login: Login) -> str:

@@ -1,8 +1,7 @@
 """An engine in memory, for tests: it keeps files and plays programs instead of running them.
 
-It passes the contract suite of engines as far as that needs no kernel. Its shell knows four words,
-one a line: `echo TEXT`, `cat PATH`, `sleep SECONDS` (which a signal ends) and `exit STATUS`; any
-other line prints nothing. `calls` counts what was asked, by method.
+It passes the contract suite of engines as far as that needs no kernel. `calls` counts what was
+asked, by method.
 """
 
 import io
@@ -23,56 +22,7 @@ from homeport.engine.api import (
     PathInfo,
     Terminal,
 )
-
-_SIGNALS = {"SIGTERM": 15, "SIGKILL": 9, "SIGINT": 2}
-
-
-class FakeContainer:
-    """One container: its request, its files by path without a leading slash, and its state."""
-
-    def __init__(self, spec: ContainerSpec) -> None:
-        self.spec = spec
-        self.files: dict[str, tuple[tarfile.TarInfo, bytes]] = {}
-        self.stdin = bytearray()
-        self.stdin_closed = threading.Event()
-        self.started = threading.Event()
-        self.ended = threading.Event()
-        self.output: list[bytes] = []
-        self.exit_code = 0
-        self.signal: str | None = None
-        self.signalled = threading.Event()
-        self.executed: list[tuple[str, ...]] = []
-        self.health: tuple[str, ...] = ()
-        self.checks: Callable[[tuple[str, ...]], int] = lambda _: 0
-
-    @property
-    def running(self) -> bool:
-        return self.started.is_set() and not self.ended.is_set()
-
-
-class FakeStream:
-    """An attached container, whose output is delivered when its program has ended."""
-
-    def __init__(self, container: FakeContainer) -> None:
-        self._container = container
-        self._closed = threading.Event()
-
-    def write(self, data: bytes) -> None:
-        self._container.stdin += data
-
-    def close_write(self) -> None:
-        self._container.stdin_closed.set()
-
-    def read(self, output: Callable[[bytes], None]) -> None:
-        while not self._container.ended.wait(0.005):
-            if self._closed.is_set():
-                return
-        for data in self._container.output:
-            output(data)
-
-    def close(self) -> None:
-        self._closed.set()
-
+from homeport.engine.fake_container import SIGNALS, FakeContainer, FakeStream, play, send_signal
 
 Program = Callable[[FakeContainer, str], int]
 """Plays a container's program with its whole stdin; adds to `output`; the exit code."""
@@ -95,6 +45,7 @@ class FakeEngine:
         self.held: dict[str, FakeContainer] = {}
         self.held_networks: dict[str, dict[str, str]] = {}
         self.held_volumes: dict[str, dict[str, str]] = {}
+        self.internal: set[str] = set()
         self.hub_mirrors: list[str] = []
         self.pull_error = ""
         self.logins: list[Login | None] = []
@@ -142,7 +93,8 @@ class FakeEngine:
         self._called("create")
         if _tagged(spec.image) not in self.images:
             raise EngineError.of(f"No such image: {spec.image}", code="engine-refused")
-        if spec.network is not None and spec.network not in self.held_networks:
+        there = (None, "host", "none", *self.held_networks)
+        if spec.network not in there:
             raise EngineError.of(f"network {spec.network} not found", code="engine-refused")
         with self._lock:
             if any(spec.name == other.spec.name for other in self.held.values()):
@@ -185,7 +137,7 @@ class FakeEngine:
             raise EngineError.of(f"container {container} is not running", code="engine-refused")
         found.executed.append(tuple(command))
         if tuple(command) == ("sh", "-c", "kill -TERM -1"):
-            _signal(found, "SIGTERM")
+            send_signal(found, "SIGTERM")
 
     def check(self, container: str, command: Sequence[str], timeout: float) -> int:  # noqa: ARG002
         self._called("check")
@@ -227,14 +179,14 @@ class FakeEngine:
         self._called("kill")
         found = self.held.get(container)
         if found is not None and found.running:
-            _signal(found, signal)
+            send_signal(found, signal)
 
     def remove(self, container: str) -> None:
         self._called("remove")
         with self._lock:
             found = self.held.pop(container, None)
         if found is not None and found.running:
-            _signal(found, "SIGKILL")
+            send_signal(found, "SIGKILL")
 
     def put_archive(self, container: str, path: str, chunks: Iterable[bytes]) -> None:
         self._called("put_archive")
@@ -288,12 +240,22 @@ class FakeEngine:
             key for key, found in self.held.items() if wanted <= dict(found.spec.labels).items()
         )
 
-    def create_network(self, name: str, labels: Mapping[str, str]) -> None:
+    def create_network(
+        self, name: str, labels: Mapping[str, str], *, internal: bool = False
+    ) -> None:
         self._called("create_network")
         with self._lock:
             if name in self.held_networks:
                 raise EngineError.of(f"network {name} already exists", code="engine-refused")
             self.held_networks[name] = dict(labels)
+            if internal:
+                self.internal.add(name)
+
+    def connect_network(self, name: str, container: str) -> None:
+        self._called("connect_network")
+        if name not in self.held_networks:
+            raise EngineError.of(f"network {name} not found", code="engine-refused")
+        self._find(container).joined.append(name)
 
     def remove_network(self, name: str) -> None:
         self._called("remove_network")
@@ -326,8 +288,21 @@ class FakeEngine:
             if label in labels
         )
 
+    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        self._called("create_volume")
+        self.held_volumes.setdefault(name, dict(labels))
+
+    def volumes(self, labels: Mapping[str, str]) -> Sequence[str]:
+        self._called("volumes")
+        wanted = labels.items()
+        return tuple(name for name, own in self.held_volumes.items() if wanted <= own.items())
+
     def remove_volume(self, name: str) -> None:
         self._called("remove_volume")
+        if any(
+            v.startswith(f"{name}:") for c in self.held.values() for v in c.spec.options.volumes
+        ):
+            raise EngineError.of(f"volume {name} is in use", code="engine-refused")
         self.held_volumes.pop(name, None)
 
     def close(self) -> None:
@@ -344,7 +319,7 @@ class FakeEngine:
         if found.spec.stdin:
             found.stdin_closed.wait()
         code = self.program(found, found.stdin.decode())
-        found.exit_code = 128 + _SIGNALS[found.signal] if found.signal else code
+        found.exit_code = 128 + SIGNALS[found.signal] if found.signal else code
         found.ended.set()
 
     def _find(self, container: str) -> FakeContainer:
@@ -364,28 +339,6 @@ class FakeEngine:
                 f"the container engine at memory does not answer: {self.dead}",
                 code="engine-unreachable",
             )
-
-
-def play(container: FakeContainer, script: str) -> int:
-    """The shell of four words (see the module)."""
-    for line in script.splitlines():
-        word, _, rest = line.strip().partition(" ")
-        if container.signal is not None:
-            return 0
-        if word == "echo":
-            container.output.append(f"{rest}\n".encode())
-        elif word == "cat":
-            container.output.append(container.files[rest.strip("/")][1])
-        elif word == "sleep":
-            container.signalled.wait(float(rest))
-        elif word == "exit":
-            return int(rest)
-    return 0
-
-
-def _signal(container: FakeContainer, signal: str) -> None:
-    container.signal = signal if signal in _SIGNALS else f"SIG{signal}"
-    container.signalled.set()
 
 
 def _tagged(reference: str) -> str:

@@ -18,7 +18,12 @@ from homeport.settings.model import (
 Text = Annotated[str, Meta(min_length=1)]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Device = Annotated[str, Meta(pattern=r"^/[^:]*(:/[^:]*(:[rwm]{1,3})?)?$")]
-Volume = Annotated[str, Meta(pattern=r"^/[^:]*:/[^:]*(:(ro|rw))?$")]
+Volume = Annotated[str, Meta(pattern=r"^/[^:]+$|^/[^:]*:/[^:]*(:(ro|rw))?$")]
+Ulimit = Annotated[str, Meta(pattern=r"^[a-z]+=-?[0-9]{1,18}(:-?[0-9]{1,18})?$")]
+ExtraHost = Annotated[str, Meta(pattern=r"^[^\s:=]+:(host-gateway|[0-9A-Fa-f.:]+)$")]
+Gpus = Annotated[str, Meta(pattern=r"^(all|[0-9]{1,4}|device=[^\s,]+(,[^\s,]+)*)$")]
+MacAddress = Annotated[str, Meta(pattern=r"^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$")]
+Network = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$")]
 Size = Annotated[str, Meta(pattern=r"^[0-9]+ ?([KMGT]i?B?|B)?$")]
 
 Count = Annotated[int, Meta(ge=0)]
@@ -69,6 +74,16 @@ KEYS: Mapping[str, Key] = {
     "container.privileged": Key(bool, repository=False),
     "container.devices": Key(tuple[Device, ...], repository=False),
     "container.volumes": Key(tuple[Volume, ...], repository=False),
+    "container.memory": Key(Annotated[int, Meta(ge=0)] | Size, repository=False),
+    "container.cpus": Key(Annotated[float, Meta(gt=0, le=4096)], repository=False),
+    "container.shm_size": Key(Annotated[int, Meta(ge=0)] | Size, repository=False),
+    "container.ulimits": Key(tuple[Ulimit, ...], repository=False),
+    "container.extra_hosts": Key(tuple[ExtraHost, ...], repository=False),
+    "container.networks": Key(tuple[Network, ...], repository=False),
+    "container.userns": Key(Text, repository=False),
+    "container.gpus": Key(Gpus, repository=False),
+    "container.mac_address": Key(MacAddress, repository=False),
+    "container.ca_file": Key(Path, repository=False),
     "container.ssh_agent": Key(bool, repository=False),
     "container.services_timeout": Key(Seconds, repository=False),
     "limits.includes": Key(Count, repository=False),
@@ -95,13 +110,24 @@ KEYS: Mapping[str, Key] = {
 }
 
 LISTS = frozenset(
-    ("pull_policy", "pass_env", "masked", "container.devices", "container.volumes"),
+    (
+        "pull_policy",
+        "pass_env",
+        "masked",
+        "container.devices",
+        "container.volumes",
+        "container.ulimits",
+        "container.extra_hosts",
+        "container.networks",
+    ),
 )
 
 SIZES = frozenset(
     (
         "keep_size",
         "keep_cache_size",
+        "container.memory",
+        "container.shm_size",
         "limits.yaml_size",
         "limits.yaml_total_size",
         "limits.dotenv_size",

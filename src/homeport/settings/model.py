@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from homeport.engine.options import ContainerOptions
 from homeport.gitlab.host import Host
 
 SECRET_WORDS = ("TOKEN", "PASSWORD", "SECRET", "PRIVATE_KEY")
@@ -67,16 +68,16 @@ class SettingsVariable(Struct, frozen=True, kw_only=True):
     environments: Mapping[str, str] = {}
 
 
-class ContainerSettings(Struct, frozen=True, kw_only=True):
+class ContainerSettings(ContainerOptions, frozen=True, kw_only=True):
     """What a job's container is granted beyond its image; never from the repository.
 
-    `devices` are `HOST[:CONTAINER[:rwm]]`, `volumes` are `HOST:CONTAINER[:ro]`. `services_timeout`
-    are the seconds that a job waits for its services to be ready.
+    `networks` are names, or `host` or `none` alone; `ca_file` is the path of a PEM file to be
+    trusted in containers. `services_timeout` are the seconds that a job waits for its services to
+    be ready.
     """
 
-    privileged: bool = False
-    devices: tuple[str, ...] = ()
-    volumes: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    ca_file: str | None = None
     ssh_agent: bool = False
     services_timeout: float = 30.0
 

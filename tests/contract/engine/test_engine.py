@@ -13,6 +13,7 @@ import pytest
 from homeport.engine.api import ContainerSpec, Engine, EngineError, ImageInfo
 from homeport.engine.docker import connect
 from homeport.engine.fake import FakeEngine
+from homeport.engine.options import ContainerOptions
 
 # Other processes may run this suite on the same engines.
 NAME = f"contract-{os.getpid()}"
@@ -346,6 +347,54 @@ def test_logs_are_kept_and_cut_to_their_end(engine: Engine, make: Callable[..., 
     ]
 
 
+def test_volumes_are_shared_found_by_label_and_removed(
+    engine: Engine, make: Callable[..., str]
+) -> None:
+    name = f"{NAME}-volume"
+    engine.create_volume(name, LABELS)
+    try:
+        assert engine.volumes(LABELS) == (name,)
+        assert engine.volumes({"homeport.test": "other"}) == ()
+        containers = [
+            make(options=ContainerOptions(volumes=(f"{name}:/shared",))) for _ in ("a", "b")
+        ]
+        if not isinstance(engine, FakeEngine):
+            assert run(engine, containers[0], "echo hello >/shared/file\n") == (0, "")
+            assert run(engine, containers[1], "cat /shared/file\n") == (0, "hello\n")
+        for container in containers:
+            engine.remove(container)
+    finally:
+        for container in engine.containers(LABELS):
+            engine.remove(container)
+        engine.remove_volume(name)
+    assert engine.volumes(LABELS) == ()
+    engine.remove_volume(name)
+
+
+def test_a_container_has_the_limits_and_hosts_that_were_asked_for(
+    engine: Engine, make: Callable[..., str]
+) -> None:
+    options = ContainerOptions(
+        memory=48 * 1024**2,
+        cpus=0.5,
+        shm_size=8 * 1024**2,
+        # Podman sets those that are not named to what it has itself, which it may not everywhere.
+        ulimits=("nofile=100:200", "nproc=1000:1000"),
+        extra_hosts=("db.corp:10.9.8.7",),
+    )
+    container = make(options=options)
+    if isinstance(engine, FakeEngine):
+        return
+    script = (
+        "ulimit -n; ulimit -Hn; df -k /dev/shm | tail -n 1 | awk '{ print $2 }'\n"
+        "grep db.corp /etc/hosts | awk '{ print $1 }'\n"
+        "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null\n"
+        "exit 0\n"
+    )
+    code, text = run(engine, container, script)
+    assert (code, text.split()) == (0, ["100", "200", "8192", "10.9.8.7", "50331648"])
+
+
 def test_networks_are_found_by_label_and_removed(engine: Engine) -> None:
     name = f"{NAME}-net"
     engine.create_network(name, LABELS)
@@ -381,3 +430,37 @@ def test_containers_of_a_network_have_addresses_and_names(
         for container in engine.containers(LABELS):
             engine.remove(container)
         engine.remove_network(name)
+
+
+def test_a_network_that_is_not_there_is_an_error(engine: Engine, make: Callable[..., str]) -> None:
+    with pytest.raises(EngineError, match="nowhere"):
+        engine.start(make(network=f"{NAME}-nowhere"))
+
+
+def test_to_join_a_network_that_is_not_there_is_an_error_at_the_latest_at_the_start(
+    engine: Engine, make: Callable[..., str]
+) -> None:
+    container = make()
+
+    def join() -> None:
+        engine.connect_network(f"{NAME}-nowhere", container)
+        engine.start(container)
+
+    with pytest.raises(EngineError, match="nowhere"):
+        join()
+
+
+def test_a_container_can_be_in_two_networks(engine: Engine, make: Callable[..., str]) -> None:
+    names = (f"{NAME}-b", f"{NAME}-a")
+    for name in names:
+        engine.create_network(name, LABELS, internal=name == names[1])
+    try:
+        container = make(network=names[0])
+        engine.connect_network(names[1], container)
+        if not isinstance(engine, FakeEngine):
+            code, text = run(engine, container, "ip -4 -o addr | grep -vc ' lo '\nexit 0\n")
+            assert (code, text) == (0, "2\n")
+        engine.remove(container)
+    finally:
+        for name in names:
+            engine.remove_network(name)

@@ -11,6 +11,7 @@ import pytest
 
 from homeport.engine.api import ContainerSpec, EngineError
 from homeport.engine.docker import DockerEngine, connect, split_reference
+from homeport.engine.options import ContainerOptions
 
 Answers = Callable[..., DockerEngine]
 
@@ -99,7 +100,11 @@ def test_references(reference: str, expected: tuple[str, str]) -> None:
         ({"stdin": True}, {"OpenStdin": True, "StdinOnce": True, "AttachStdin": True}),
         ({"user": "1:2", "working_dir": "/w"}, {"User": "1:2", "WorkingDir": "/w"}),
         (
-            {"privileged": True, "volumes": ("/a:/b:ro",), "devices": ("/dev/x", "/dev/y:/z:r")},
+            {
+                "options": ContainerOptions(
+                    privileged=True, volumes=("/a:/b:ro",), devices=("/dev/x", "/dev/y:/z:r")
+                )
+            },
             {
                 "HostConfig": {
                     "Privileged": True,
@@ -119,6 +124,55 @@ def test_references(reference: str, expected: tuple[str, str]) -> None:
                 }
             },
         ),
+        (
+            {
+                "options": ContainerOptions(
+                    memory=64 * 1024 * 1024,
+                    cpus=1.5,
+                    shm_size=1024,
+                    ulimits=("nofile=5:10", "core=-1"),
+                    extra_hosts=("db:10.0.0.1",),
+                    userns="host",
+                    gpus="all",
+                    mac_address="02:42:ac:11:00:02",
+                ),
+                "hosts": {"a": "10.0.0.2"},
+            },
+            {
+                "MacAddress": "02:42:ac:11:00:02",
+                "HostConfig": {
+                    "Memory": 67108864,
+                    "NanoCpus": 1500000000,
+                    "ShmSize": 1024,
+                    "Ulimits": [
+                        {"Name": "nofile", "Soft": 5, "Hard": 10},
+                        {"Name": "core", "Soft": -1, "Hard": -1},
+                    ],
+                    "ExtraHosts": ["a:10.0.0.2", "db:10.0.0.1"],
+                    "UsernsMode": "host",
+                    "DeviceRequests": [{"Driver": "", "Count": -1, "Capabilities": [["gpu"]]}],
+                },
+            },
+        ),
+        (
+            {"options": ContainerOptions(gpus="device=0,GPU-1")},
+            {
+                "HostConfig": {
+                    "DeviceRequests": [
+                        {"Driver": "", "DeviceIDs": ["0", "GPU-1"], "Capabilities": [["gpu"]]}
+                    ]
+                }
+            },
+        ),
+        (
+            {"options": ContainerOptions(gpus="2"), "network": "host"},
+            {
+                "HostConfig": {
+                    "NetworkMode": "host",
+                    "DeviceRequests": [{"Driver": "", "Count": 2, "Capabilities": [["gpu"]]}],
+                }
+            },
+        ),
     ],
 )
 def test_a_container_is_asked_for(
@@ -131,7 +185,7 @@ def test_a_container_is_asked_for(
     assert server.requests[-1].startswith(b"POST /v1.41/containers/create?name=n HTTP/1.1\r\n")
     body = server.body()
     assert {key: body.get(key) for key in expected} == expected
-    optional = {"Entrypoint", "Cmd", "User", "WorkingDir", "HostConfig"}
+    optional = {"Entrypoint", "Cmd", "User", "WorkingDir", "HostConfig", "MacAddress"}
     assert optional & set(body) == optional & set(expected)
 
 

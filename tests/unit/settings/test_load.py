@@ -114,6 +114,53 @@ def test_the_user_grants_a_container_more(place: Place) -> None:
     )
 
 
+def test_the_user_sets_how_containers_run(place: Place) -> None:
+    place.user(
+        '[container]\nmemory = "2 GiB"\ncpus = 1.5\nulimits = ["nofile=1024:2048"]\n'
+        'extra_hosts = ["db:10.0.0.1", "me:host-gateway"]\nnetworks = ["corp"]\n'
+        'userns = "host"\ngpus = "device=0,1"\nmac_address = "02:42:ac:11:00:02"\n'
+        'ca_file = "/etc/ca.pem"\nvolumes = ["/certs/client"]\n'
+    )
+    environment = {"HOMEPORT_CONTAINER_SHM_SIZE": "64 MB", "HOMEPORT_CONTAINER_NETWORKS": "a, b"}
+    assert place.load(environment).container == ContainerSettings(
+        memory=2 * 1024**3,
+        cpus=1.5,
+        shm_size=64 * 1024**2,
+        ulimits=("nofile=1024:2048",),
+        extra_hosts=("db:10.0.0.1", "me:host-gateway"),
+        networks=("a", "b"),
+        userns="host",
+        gpus="device=0,1",
+        mac_address="02:42:ac:11:00:02",
+        ca_file="/etc/ca.pem",
+        volumes=("/certs/client",),
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'ulimits = ["1024"]',
+        'extra_hosts = ["db"]',
+        'gpus = "some"',
+        'mac_address = "02:42"',
+        'networks = ["a b"]',
+        'volumes = ["certs"]',
+        "cpus = 0",
+        'memory = "much"',
+        'ca_file = "ca.pem"',
+    ],
+)
+def test_a_wrong_option_of_containers_is_pointed_at(place: Place, text: str) -> None:
+    place.user(f"[container]\n{text}\n")
+    with pytest.raises(UsageError) as caught:
+        place.load()
+    [problem] = caught.value.problems
+    assert problem.span is not None
+    assert problem.span.line == 2
+    assert f"container.{text.partition(' ')[0]}" in problem.message
+
+
 def test_the_user_names_servers_and_where_addresses_lead(place: Place) -> None:
     place.user(
         'ca = "/etc/ca.pem"\nvariables_from = "gitlab"\n'
@@ -168,6 +215,11 @@ RESERVED = {
     "container.devices": '[container]\ndevices = ["/dev/sda"]',
     "container.volumes": '[container]\nvolumes = ["/:/host"]',
     "container.ssh_agent": "container.ssh_agent = true",
+    "container.networks": '[container]\nnetworks = ["host"]',
+    "container.extra_hosts": '[container]\nextra_hosts = ["registry.corp:203.0.113.5"]',
+    "container.userns": '[container]\nuserns = "host"',
+    "container.ca_file": '[container]\nca_file = "/etc/shadow"',
+    "container.gpus": '[container]\ngpus = "all"',
     "ca": 'ca = "/tmp/evil.pem"',
     "variables_from": 'variables_from = "gitlab"',
     "hosts.gitlab.corp": '[hosts]\n"gitlab.corp" = { token_env = "AWS_SECRET_ACCESS_KEY" }',

@@ -22,6 +22,7 @@ from homeport.pipeline.execute.api import (
     Stop,
     unheard,
 )
+from homeport.pipeline.execute.container_access import NO_ACCESS, HostAccess, JobVolumes
 from homeport.pipeline.execute.container_git import RepositoryPacks
 from homeport.pipeline.execute.container_image import Images
 from homeport.pipeline.execute.container_session import ContainerSession
@@ -46,40 +47,15 @@ _SHELL = (
 Its errors go where its output goes: an engine carries two streams in no certain order.
 """
 _COMMAND = ("sh", "-c", _SHELL)
-_AGENT = "/run/homeport-ssh-agent"
 _GRACE = 5.0
 """Seconds between asking a job to end and ending it."""
-
-
-class HostAccess(Struct, frozen=True, kw_only=True):
-    """What containers get of the machine; from the user's own settings, never a repository's.
-
-    `ssh_agent` is the path of an agent's socket on the engine's machine.
-    """
-
-    privileged: bool = False
-    devices: tuple[str, ...] = ()
-    volumes: tuple[str, ...] = ()
-    ssh_agent: str | None = None
-
-    @property
-    def binds(self) -> tuple[str, ...]:
-        """All that is mounted, as `docker run --volume` takes it."""
-        agent = () if self.ssh_agent is None else (f"{self.ssh_agent}:{_AGENT}",)
-        return (*self.volumes, *agent)
-
-    @property
-    def env(self) -> Mapping[str, str]:
-        return {} if self.ssh_agent is None else {"SSH_AUTH_SOCK": _AGENT}
-
-
-NO_ACCESS = HostAccess()
 
 
 class Network(Struct, frozen=True, kw_only=True):
     """Where a job's container is put: a network with services, and their addresses by alias."""
 
     name: str | None = None
+    aliases: tuple[str, ...] = ()
     hosts: Mapping[str, str] = {}
 
 
@@ -108,6 +84,7 @@ class ContainerExecutor:
         self._packs = RepositoryPacks()
         self._runs: set[str] = set()
         self._networked = False  # whether any job had services
+        self._volumes = any(":" not in volume for volume in access.options.volumes)
 
     def project_dir(self, run: str, job: str, attempt: int, project_path: str) -> str:
         del run, job, attempt  # each session has a file system of its own
@@ -135,19 +112,22 @@ class ContainerExecutor:
             raise ExecutorError(
                 f"cannot create a container of image {image.name}: {error}"
             ) from error
-        services, network = None, Network()
+        volumes = JobVolumes(self._engine, self._access, name=container_name(spec), labels=labels)
+        services, network = None, self._network(None, {})
         if spec.services:
             self._networked = True
             phase("services")
-            services = self._services(spec, labels, note, service_log)
+            services = self._services(spec, labels, volumes, note, service_log)
         try:
+            _create_volumes(volumes)
             if services is not None:
-                network = Network(name=services.network, hosts=services.start(stop))
+                network = self._network(services.network, services.start(stop))
             phase("workspace")
-            container = self._create(spec, image, labels, network)
+            container = self._create(spec, image, labels, network, volumes)
         except BaseException:
             if services is not None:
                 services.close()
+            volumes.remove()
             raise
         return ContainerSession(
             self._engine,
@@ -157,10 +137,23 @@ class ContainerExecutor:
             grace=self._grace,
             lost=self._lost,
             services=services,
+            volumes=volumes,
         )
 
+    def _network(self, own: str | None, hosts: Mapping[str, str]) -> Network:
+        """Where the job goes, beside its services in their network `own` unless the user wants
+        another than any (`host`): those it reaches by their addresses."""
+        if self._access.of_host or own is None:
+            return Network(name=next(iter(self._access.networks), None), hosts=hosts)
+        return Network(name=own, aliases=("build",), hosts=hosts)
+
     def _create(
-        self, spec: JobSpec, image: Image, labels: Mapping[str, str], network: Network
+        self,
+        spec: JobSpec,
+        image: Image,
+        labels: Mapping[str, str],
+        network: Network,
+        volumes: JobVolumes,
     ) -> str:
         try:
             container = self._engine.create(
@@ -179,14 +172,14 @@ class ContainerExecutor:
                     platform=image.docker_platform,
                     stdin=True,
                     labels=labels,
-                    privileged=self._access.privileged,
-                    devices=self._access.devices,
-                    volumes=self._access.binds,
+                    options=volumes.of_job,
                     network=network.name,
-                    aliases=("build",) if network.name else (),
+                    aliases=network.aliases,
                     hosts=network.hosts,
                 )
             )
+            self._access.join(self._engine, container, network.name)
+            self._access.trust(self._engine, container)
             place(self._engine, container, spec.placed)
         except EngineError as error:
             raise ExecutorError(
@@ -198,11 +191,12 @@ class ContainerExecutor:
         self,
         spec: JobSpec,
         labels: Mapping[str, str],
+        volumes: JobVolumes,
         note: Callable[[str], None],
         service_log: Callable[[str], None],
     ) -> "JobServices":
         # Imported by who has services: a run without any shall not pay for it.
-        from homeport.pipeline.execute.services import Grants, JobServices
+        from homeport.pipeline.execute.services import JobServices
 
         return JobServices(
             self._engine,
@@ -210,18 +204,15 @@ class ContainerExecutor:
             spec,
             name=container_name(spec),
             labels=labels,
-            grants=Grants(
-                privileged=self._access.privileged,
-                devices=self._access.devices,
-                volumes=self._access.volumes,
-            ),
+            access=self._access,
+            options=volumes.of_service,
             note=note,
             service_log=service_log,
         )
 
     def remove_orphans(self, live: Callable[[], Iterable[str]]) -> None:
-        """Remove the containers and networks of runs that were killed; `live` names those that go
-        on.
+        """Remove the containers, networks and volumes of runs that were killed; `live` names those
+        that go on.
 
         It is asked after the engine, so that no run that begins meanwhile is taken for dead.
         """
@@ -229,14 +220,18 @@ class ContainerExecutor:
         try:
             orphans = set(self._engine.containers(mine))
             networks = set(self._engine.networks(mine))
-            for run in live() if orphans or networks else ():
+            volumes = set(self._engine.volumes(mine))
+            for run in live() if orphans or networks or volumes else ():
                 own = {**mine, RUN_LABEL: run}
                 orphans -= set(self._engine.containers(own)) if orphans else set()
                 networks -= set(self._engine.networks(own)) if networks else set()
+                volumes -= set(self._engine.volumes(own)) if volumes else set()
             for container in orphans:
                 self._engine.remove(container)
             for network in networks:
                 self._engine.remove_network(network)
+            for volume in volumes:
+                self._engine.remove_volume(volume)
         except EngineError:
             # Whatever is wrong with the engine, the first job will tell.
             return
@@ -251,9 +246,18 @@ class ContainerExecutor:
                     self._engine.remove(container)
                 for network in self._engine.networks({RUN_LABEL: run}) if self._networked else ():
                     self._engine.remove_network(network)
+                for volume in self._engine.volumes({RUN_LABEL: run}) if self._volumes else ():
+                    self._engine.remove_volume(volume)
             except EngineError:
                 # An engine that is gone keeps nothing that could be removed now.
                 return
+
+
+def _create_volumes(volumes: JobVolumes) -> None:
+    try:
+        volumes.create()
+    except EngineError as error:
+        raise ExecutorError(f"cannot create a volume for the job: {error}") from error
 
 
 def container_name(spec: JobSpec) -> str:

@@ -30,6 +30,7 @@ from homeport.pipeline.execute.script import quote
 from homeport.pipeline.model.event import FailureReason
 
 if TYPE_CHECKING:
+    from homeport.pipeline.execute.container_access import JobVolumes
     from homeport.pipeline.execute.services import JobServices
     from homeport.pipeline.execute.stored_tree import StoredTree
 
@@ -57,9 +58,11 @@ class ContainerSession:
         packs: RepositoryPacks,
         grace: float,
         lost: threading.Event,
+        volumes: "JobVolumes",
         services: "JobServices | None" = None,
     ) -> None:
         self._services = services
+        self._volumes = volumes
         self._engine = engine
         self._lost = lost
         self._container = container
@@ -168,6 +171,7 @@ class ContainerSession:
             self._engine.remove(self._container)
         if self._services is not None:
             self._services.close()
+        self._volumes.remove()
 
     def _start(self) -> Stream:
         stream: Stream | None = None

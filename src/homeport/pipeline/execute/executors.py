@@ -16,6 +16,7 @@ from homeport.settings.model import Settings, ShellChoice
 
 if TYPE_CHECKING:
     from homeport.engine.api import Engine
+    from homeport.pipeline.execute.container_access import HostAccess
 
 
 class Executors:
@@ -54,26 +55,32 @@ class Executors:
 
     def _add_containers(self, builds: Path) -> None:
         if self._engine is not None:
-            from homeport.pipeline.execute.container import ContainerExecutor, HostAccess
+            from homeport.pipeline.execute.container import ContainerExecutor
             from homeport.pipeline.plan.registry_prefix import prefixes_of
 
-            granted = self._settings.container
-            access = HostAccess(
-                privileged=granted.privileged,
-                devices=granted.devices,
-                volumes=granted.volumes,
-                ssh_agent=self._ssh_agent() if granted.ssh_agent else None,
-            )
             state = builds.parents[1]
             containers = ContainerExecutor(
                 self._engine,
-                access,
+                self._access(),
                 state=f"{os.uname().nodename}:{state}",
                 env=self._env,
                 prefixes=prefixes_of(self._settings),
             )
             containers.remove_orphans(lambda: live_runs(state))
             self._made[Runs.CONTAINER] = containers
+
+    def _access(self) -> "HostAccess":
+        from homeport.engine.options import ContainerOptions
+        from homeport.pipeline.execute.container_access import HostAccess
+
+        granted = self._settings.container
+        names = ContainerOptions.__struct_fields__
+        return HostAccess(
+            options=ContainerOptions(**{name: getattr(granted, name) for name in names}),
+            networks=granted.networks,
+            certificates=_certificates(granted.ca_file) if granted.ca_file else "",
+            ssh_agent=self._ssh_agent() if granted.ssh_agent else None,
+        )
 
     def _ssh_agent(self) -> str:
         """The socket of the user's agent; `MissingError` without one: jobs were promised it."""
@@ -103,6 +110,22 @@ class Executors:
             executor.close()
         if self._engine is not None:
             self._engine.close()
+
+
+def _certificates(path: str) -> str:
+    """The text of `container.ca_file`; `MissingError` for what holds no certificate."""
+    try:
+        text = Path(path).read_text("ascii", "replace")
+        reason = "it holds no PEM certificate"
+    except OSError as error:
+        text, reason = "", str(error.strerror)
+    if "-----BEGIN CERTIFICATE-----" not in text:
+        raise MissingError.of(
+            f"container.ca_file is {path}: {reason}",
+            code="ca-file",
+            hint="name a file of certificates that containers shall trust",
+        )
+    return text
 
 
 def find_engine(plan: Plan, settings: Settings, env: Mapping[str, str]) -> "Engine | None":

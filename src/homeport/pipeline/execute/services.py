@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping
 from msgspec import Struct
 
 from homeport.engine.api import ContainerSpec, Engine, EngineError
+from homeport.engine.options import ContainerOptions
 from homeport.pipeline.execute.api import ExecutorError, JobSpec, ServiceSpec, Stop
+from homeport.pipeline.execute.container_access import HostAccess
 from homeport.pipeline.execute.container_image import Images
 from homeport.pipeline.execute.placed_files import place
 from homeport.pipeline.execute.service_names import assign_aliases, is_host_name
@@ -24,14 +26,6 @@ _LOG_BYTES = 64 * 1024
 _PAUSE = 0.2
 
 
-class Grants(Struct, frozen=True, kw_only=True):
-    """What a service gets of the machine, as the job does."""
-
-    privileged: bool = False
-    devices: tuple[str, ...] = ()
-    volumes: tuple[str, ...] = ()
-
-
 class _Started(Struct, frozen=True, kw_only=True):
     image: str
     aliases: tuple[str, ...]
@@ -39,7 +33,8 @@ class _Started(Struct, frozen=True, kw_only=True):
 
 
 class JobServices:
-    """Starts the services of one attempt. `name` is the job's container's; `labels` mark all.
+    """Starts the services of one attempt. `name` is the job's container's; `labels` mark all;
+    `options` are those of `access` with the volumes of this job.
 
     `close` removes everything, also after a `start` that failed. `service_log` takes whole lines
     on threads of the services' own.
@@ -53,7 +48,8 @@ class JobServices:
         *,
         name: str,
         labels: Mapping[str, str],
-        grants: Grants,
+        access: HostAccess,
+        options: ContainerOptions,
         note: Note,
         service_log: Note,
     ) -> None:
@@ -61,7 +57,8 @@ class JobServices:
         self._images = images
         self._spec = spec
         self._labels = labels
-        self._grants = grants
+        self._access = access
+        self._options = options
         self._note = note
         self._service_log = service_log
         self._name = name
@@ -82,7 +79,7 @@ class JobServices:
                 if not is_host_name(alias):
                     raise ExecutorError(f"service {service.image} has an impossible alias {alias}")
         try:
-            self._engine.create_network(self.network, self._labels)
+            self._engine.create_network(self.network, self._labels, internal=self._access.closed)
         except EngineError as error:
             raise ExecutorError(
                 f"cannot create a network for the services of the job: {error}"
@@ -118,9 +115,7 @@ class JobServices:
                     user=service.user,
                     platform=service.platform,
                     labels=self._labels,
-                    privileged=self._grants.privileged,
-                    devices=self._grants.devices,
-                    volumes=self._grants.volumes,
+                    options=self._options,
                     network=self.network,
                     aliases=aliases,
                 )
@@ -131,6 +126,8 @@ class JobServices:
                 env={**image.env, **service.env},
             )
             self._started.append(_Started(image=service.image, aliases=aliases, asked=asked))
+            self._access.join(self._engine, container, self.network)
+            self._access.trust(self._engine, container)
             place(self._engine, container, service.placed)
             self._engine.start(container)
         except EngineError as error:

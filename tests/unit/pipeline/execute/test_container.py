@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from homeport.engine.api import EngineError, ImageInfo
-from homeport.engine.fake import FakeContainer, FakeEngine, play
+from homeport.engine.fake import FakeEngine
+from homeport.engine.fake_container import FakeContainer, play
+from homeport.engine.options import ContainerOptions
 from homeport.pipeline.execute.api import (
     ExecutorError,
     Exit,
@@ -18,7 +20,8 @@ from homeport.pipeline.execute.api import (
     Snapshot,
     Stop,
 )
-from homeport.pipeline.execute.container import ContainerExecutor, HostAccess, container_name
+from homeport.pipeline.execute.container import ContainerExecutor, container_name
+from homeport.pipeline.execute.container_access import HostAccess
 from homeport.pipeline.model.config import Image
 from homeport.pipeline.model.event import FailureReason
 from testbed.trees import a_tree
@@ -90,7 +93,8 @@ def test_a_trivial_job_asks_the_engine_for_no_more_than_it_must(
 
 
 def test_the_container_is_the_jobs(engine: FakeEngine) -> None:
-    access = HostAccess(privileged=True, devices=("/dev/kvm",), volumes=("/a:/b",))
+    options = ContainerOptions(privileged=True, devices=("/dev/kvm",), volumes=("/a:/b",))
+    access = HostAccess(options=options)
     wanted = Image(name="alpine:3", docker_user="app", docker_platform="linux/amd64")
     job = spec(job="build: [a b]", env={"A": "1"}, image=wanted)
     ContainerExecutor(engine, access, state="here").open(job, ignore)
@@ -104,7 +108,7 @@ def test_the_container_is_the_jobs(engine: FakeEngine) -> None:
     assert made.env["A"] == "1"
     assert made.env["GIT_CONFIG_VALUE_0"] == "/builds/g/p"
     assert (made.user, made.platform, made.stdin) == ("app", "linux/amd64", True)
-    assert (made.privileged, made.devices, made.volumes) == (True, ("/dev/kvm",), ("/a:/b",))
+    assert made.options == options
     assert made.command is not None
     assert made.command[0] == "sh"
     assert made.working_dir is None
@@ -113,7 +117,8 @@ def test_the_container_is_the_jobs(engine: FakeEngine) -> None:
 def test_nothing_of_the_machine_is_given_by_default(engine: FakeEngine) -> None:
     ContainerExecutor(engine).open(spec(), ignore)
     (made,) = (container.spec for container in engine.held.values())
-    assert (made.privileged, made.devices, made.volumes) == (False, (), ())
+    assert made.options == ContainerOptions()
+    assert made.network is None
 
 
 @pytest.mark.parametrize(

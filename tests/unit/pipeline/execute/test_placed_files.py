@@ -6,7 +6,8 @@ import pytest
 from msgspec import structs
 
 from homeport.engine.api import ContainerSpec, EngineError, ImageInfo
-from homeport.engine.fake import FakeContainer, FakeEngine
+from homeport.engine.fake import FakeEngine
+from homeport.engine.fake_container import FakeContainer
 from homeport.pipeline.execute.api import ExecutorError, JobSpec
 from homeport.pipeline.execute.container import ContainerExecutor
 from homeport.pipeline.execute.environment import compose_environment

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from homeport.engine.api import ContainerState, EngineError, ImageInfo
-from homeport.engine.fake import FakeContainer, FakeEngine
+from homeport.engine.fake import FakeEngine
+from homeport.engine.fake_container import FakeContainer
 from homeport.pipeline.execute.api import ExecutorError, JobSpec, ServiceSpec, Stop
 from homeport.pipeline.execute.container import ContainerExecutor
 from homeport.pipeline.execute.service_names import assign_aliases, image_aliases, is_host_name
