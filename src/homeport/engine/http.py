@@ -9,11 +9,14 @@ import socket
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 from urllib.parse import quote, urlencode
 
 from homeport.engine.address import Address
 from homeport.engine.api import EngineError
+
+if TYPE_CHECKING:
+    from homeport.engine.ssh_tunnel import Tunnel
 
 TIMEOUT = 60.0
 """Seconds that an engine may stay silent in an ordinary call."""
@@ -156,11 +159,18 @@ def _objects(line: bytes) -> Iterator[dict[str, Any]]:
         yield found
 
 
+def _tunnel(address: Address) -> "Tunnel":
+    from homeport.engine.ssh_tunnel import Tunnel
+
+    return Tunnel(address)
+
+
 class Client:
     """Calls to one engine, from any thread. `prefix` is the negotiated `/v1.41`, or empty."""
 
     def __init__(self, address: Address) -> None:
         self.address = address
+        self._tunnel = _tunnel(address) if address.ssh else None
         self.prefix = ""
         self._open: set[Connection] = set()
         self._lock = threading.Lock()
@@ -183,7 +193,8 @@ class Client:
         A status of 400 or more that is not in `allowed` is an `EngineError` with the engine's
         own message. `timeout` bounds each silence in seconds, not the whole; None waits for ever.
         """
-        connection = Connection(self.address, timeout)
+        near = self.address if self._tunnel is None else self._tunnel.open()
+        connection = Connection(near, timeout)
         self._remember(connection)
         try:
             with self.guarded():
@@ -222,7 +233,8 @@ class Client:
         body = b"" if content is None else json.dumps(content).encode()
         connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
         # A socket has no name, and Go refuses a request without a host.
-        every = {"Host": self.address.host or "localhost", **headers}
+        own = "" if self.address.ssh else self.address.host
+        every = {"Host": own or "localhost", **headers}
         if chunked:
             every |= {"Transfer-Encoding": "chunked", "Content-Type": "application/x-tar"}
         else:
@@ -278,6 +290,8 @@ class Client:
             connections = tuple(self._open)
         for connection in connections:
             connection.cut()
+        if self._tunnel is not None:
+            self._tunnel.close()
 
 
 _REASONS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (

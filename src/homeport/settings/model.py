@@ -5,7 +5,6 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from homeport.engine.options import ContainerOptions
 from homeport.gitlab.host import Host
 
 SECRET_WORDS = ("TOKEN", "PASSWORD", "SECRET", "PRIVATE_KEY")
@@ -68,14 +67,26 @@ class SettingsVariable(Struct, frozen=True, kw_only=True):
     environments: Mapping[str, str] = {}
 
 
-class ContainerSettings(ContainerOptions, frozen=True, kw_only=True):
+class ContainerSettings(Struct, frozen=True, kw_only=True):
     """What a job's container is granted beyond its image; never from the repository.
 
-    `networks` are names, or `host` or `none` alone; `ca_file` is the path of a PEM file to be
-    trusted in containers. `services_timeout` are the seconds that a job waits for its services to
-    be ready.
+    What is not named here is as in `engine.options.ContainerOptions`, which is not imported because
+    most commands have no use for an engine. `networks` are names, or `host` or `none` alone;
+    `ca_file` is the path of a PEM file to be trusted in containers. `services_timeout` are the
+    seconds that a job waits for its services to be ready.
     """
 
+    privileged: bool = False
+    devices: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    memory: int | None = None
+    cpus: float | None = None
+    shm_size: int | None = None
+    ulimits: tuple[str, ...] = ()
+    extra_hosts: tuple[str, ...] = ()
+    userns: str | None = None
+    gpus: str | None = None
+    mac_address: str | None = None
     networks: tuple[str, ...] = ()
     ca_file: str | None = None
     ssh_agent: bool = False

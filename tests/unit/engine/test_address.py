@@ -26,6 +26,14 @@ from homeport.engine.api import EngineError
             "tcp://host:2376",
         ),
         ("tcp://me:secret@host", None, Address(host="host", port=2375), "tcp://host:2375"),
+        ("ssh://host", None, Address(ssh=True, host="host"), "ssh://host"),
+        ("ssh://host/", "/certs", Address(ssh=True, host="host"), "ssh://host"),
+        (
+            "ssh://me@host:2222/run/podman.sock",
+            None,
+            Address(ssh=True, user="me", host="host", port=2222, path="/run/podman.sock"),
+            "ssh://host:2222/run/podman.sock",
+        ),
     ],
 )
 def test_addresses(text: str, certificates: str | None, expected: Address, shown: str) -> None:
@@ -36,11 +44,12 @@ def test_addresses(text: str, certificates: str | None, expected: Address, shown
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("ssh://user:secret@host", "ssh is not spoken"),
-        ("unix://", "not unix:// or tcp://"),
-        ("host", "not unix:// or tcp://"),
-        ("", "not unix:// or tcp://"),
-        ("npipe:////./pipe/docker", "not unix:// or tcp://"),
+        ("ssh://user:secret@host", "use a key"),
+        ("ssh://", "not unix://, tcp:// or ssh://"),
+        ("unix://", "not unix://, tcp:// or ssh://"),
+        ("host", "not unix://, tcp:// or ssh://"),
+        ("", "not unix://, tcp:// or ssh://"),
+        ("npipe:////./pipe/docker", "not unix://, tcp:// or ssh://"),
         ("tcp://host:port", "Port"),
         ("tcp://[", "Invalid IPv6"),
     ],
