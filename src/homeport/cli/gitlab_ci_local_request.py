@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from homeport.cli.gitlab_ci_local_containers import container_settings
 from homeport.cli.gitlab_ci_local_options import (
     ENVIRONMENT_FILE,
     Options,
@@ -29,17 +30,8 @@ _REFUSED: Mapping[str, str] = {
     "unset-variable": "--variable NAME= sets it to nothing, which rules take for false",
     "remote-variables": "fetch the file with git and name it with --variables-file, or let "
     "homeport run --remote-variables read the variables of the project from its server",
-    "network": "each job with services has a network of its own; what a job talks to can be one "
-    "of its services",
-    "ulimit": "set it for the engine: dockerd --default-ulimit, or containers.conf",
-    "shm-size": "set it for the engine: dockerd --default-shm-size, or containers.conf",
-    "extra-host": "give the host an alias as a service, or name it in the engine's DNS",
-    "ca-file": "--volume gives containers the file; homeport's own setting `ca` is for its fetches",
-    "userns": "set it for the engine: dockerd --userns-remap, or containers.conf",
-    "gpus": "--device gives containers the devices of a GPU, such as /dev/dri",
-    "container-mac-address": "containers get their addresses from the engine",
-    "container-emulate": "containers are not limited in memory or CPU; --concurrency limits jobs",
-    "registry": "homeport mirror serve is a registry to push to and pull from",
+    "registry": "start homeport mirror serve, which is a registry to push to, and name it by "
+    "--variable CI_REGISTRY=HOST: your engine must trust its certificate, which is yours to say",
 }
 """What homeport cannot do, and the nearest that it can. Said when jobs are to be run."""
 
@@ -51,6 +43,7 @@ _WITHOUT_EFFECT: Mapping[str, str] = {
     "helper-image": "there is no helper image",
     "mount-cache": "caches are kept in a store of homeport's",
     "umask": "files keep the modes that they have",
+    "cleanup": "containers are always removed; homeport run --shell-on-failure looks into them",
     "json-schema-validation": "the file is checked as GitLab checks it",
     "ignore-schema-paths": "the file is checked as GitLab checks it",
     "ignore-predefined-vars": "there are no such warnings",
@@ -117,7 +110,7 @@ class Translation:
         for place, key in options.unknown:
             yield _note(f"{place}: {key} is no option of gitlab-ci-local, and is not read")
         for name, why in _WITHOUT_EFFECT.items():
-            if options.has(name):
+            if options.has(name) and not (name == "cleanup" and options.switch(name)):
                 yield _note(f"{options.origin[name]} has no effect: {why}")
         if not options.has("ignores-file") and os.path.exists(self._path(IGNORES_FILE)):  # noqa: PTH110
             yield _note(f"{IGNORES_FILE} is not read: {_WITHOUT_EFFECT['ignores-file']}")
@@ -143,13 +136,6 @@ class Translation:
             )
             for name in options.withheld
         ]
-        if not options.switch("cleanup", default=True):
-            problems.append(
-                _refusal(
-                    f"{options.origin['cleanup']}: homeport always removes its containers",
-                    "the logs and artifacts of each job are kept",
-                )
-            )
         if problems:
             raise UsageError(problems)
 
@@ -161,9 +147,7 @@ class Translation:
         if for_run:
             for name, key in _SETTINGS.items():
                 flags[key] = options.number(name) if name in _NUMBERS else options.text(name)
-            flags["container.privileged"] = options.switch("privileged") or None
-            flags["container.devices"] = options.list("device") or None
-            flags["container.volumes"] = options.list("volume") or None
+            flags |= container_settings(options)
             flags["engine"] = self._engine()
             if options.switch("force-shell-executor"):
                 flags["executor"] = "shell"

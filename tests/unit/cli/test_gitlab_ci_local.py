@@ -15,6 +15,7 @@ from homeport.cli.gitlab_ci_local_request import _REFUSED, _WITHOUT_EFFECT, Tran
 from homeport.cli.main import main
 from homeport.errors import UsageError
 from homeport.pipeline.execute.script import script_text
+from homeport.settings.model import ContainerSettings
 
 Capture = pytest.CaptureFixture[str]
 
@@ -111,6 +112,7 @@ def test_what_cannot_be_done_is_refused_before_anything_runs(name: str, capsys: 
 @pytest.mark.parametrize("name", sorted(_WITHOUT_EFFECT))
 def test_what_has_no_effect_is_said_once(name: str, capsys: Capture) -> None:
     args = [f"--{name}"] if OPTIONS[name][0] == "switch" else [f"--{name}", "value"]
+    args = ["--no-cleanup"] if name == "cleanup" else args
     assert gcl("--quiet", *args) == 0
     assert capsys.readouterr().err.count(f"--{name} has no effect") == 1
 
@@ -122,12 +124,49 @@ def test_every_option_that_is_not_named_refused_or_without_effect_has_help() -> 
 
 
 @pytest.mark.usefixtures("root")
-def test_no_cleanup_is_refused(capsys: Capture) -> None:
-    assert gcl("--no-cleanup") == 2
-    assert "always removes its containers" in capsys.readouterr().err
+def test_containers_are_removed_whatever_is_said(capsys: Capture) -> None:
+    assert gcl("--quiet", "--cleanup") == 0
+    assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("line", ["PRIVILEGED=true", "VOLUME=/:/host", "DEVICE=/dev/sda", "HOME=/"])
+def test_options_of_containers_are_settings(root: Path) -> None:
+    write(root / ".gitlab-ci-local-env", "SHM_SIZE=64m\nULIMIT=2048\n")
+    options = collect(
+        {
+            "network": ["corp", "bridge"],
+            "extra_host": ["db:10.0.0.1"],
+            "userns": "host",
+            "gpus": '"device=0,1"',
+            "ca_file": "ca.pem",
+            "container_mac_address": "02:42:ac:11:00:02",
+            "container_emulate": "saas-linux-medium",
+        },
+        {},
+    )
+    assert Translation(options, {}).request(for_run=True).settings.container == ContainerSettings(
+        networks=("corp", "bridge"),
+        extra_hosts=("db:10.0.0.1",),
+        userns="host",
+        gpus="device=0,1",
+        ca_file=str(Path.cwd() / "ca.pem"),
+        mac_address="02:42:ac:11:00:02",
+        cpus=4.0,
+        memory=16 * 1024**3,
+        shm_size=64 * 1024**2,
+        ulimits=("nofile=2048",),
+    )
+
+
+@pytest.mark.usefixtures("root")
+def test_an_unknown_runner_is_not_emulated(capsys: Capture) -> None:
+    assert gcl("--container-emulate=saas-linux-huge") == 2
+    assert "--container-emulate is saas-linux-huge" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["PRIVILEGED=true", "VOLUME=/:/host", "DEVICE=/dev/sda", "HOME=/", "NETWORK=host", "GPUS=all"],
+)
 def test_the_repository_cannot_open_the_machine(line: str, root: Path, capsys: Capture) -> None:
     write(root / ".gitlab-ci-local-env", f"{line}\n")
     name = line.partition("=")[0].lower()
