@@ -19,6 +19,7 @@ from pathlib import Path
 from homeport.engine.api import EngineError
 from homeport.engine.docker import DockerEngine, connect
 from homeport.engine.http import Client
+from testbed import lesser_runtime
 from testbed.images import provide
 
 _START = 90.0
@@ -77,7 +78,8 @@ def _dockerd(data: Path, run: Path) -> list[str]:
 
 def _networked_dockerd(data: Path, run: Path) -> list[str]:
     pool = "--default-address-pool=base=10.213.0.0/16,size=26"
-    return [*_as_root(), *_APART, *_dockerd(data, run)[len(_as_root()) :], pool]
+    command = [*_as_root(), *_APART, *_dockerd(data, run)[len(_as_root()) :], pool]
+    return [*command, *lesser_runtime.flags(run)]
 
 
 def _podman(data: Path, run: Path) -> list[str]:

@@ -16,7 +16,7 @@ from homeport.engine.docker import DockerEngine, split_reference
 from homeport.engine.http import Client
 
 PREFIX = "homeport.test"
-PATH = "PATH=/usr/local/bin:/usr/bin:/bin"
+PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENTRY = b'#!/bin/sh\necho "entry: $*" | head -c 20; echo\nexec "$@"\n'
 
 
@@ -75,19 +75,31 @@ def provide(engine: DockerEngine, client: Client) -> None:
     if engine.image(recipe) is not None:
         return
     for image in IMAGES:
-        name, tag = split_reference(image.names[0])
-        query = {"fromSrc": "-", "repo": name, "tag": tag}
-        changes = [f"ENV {PATH}", 'CMD ["/bin/sh"]', *image.changes]
-        reply = client.call(
-            "POST", "/images/create", query | {"changes": changes}, chunks=_root(image)
-        )
-        failures = [line["error"] for line in reply.lines() if "error" in line]
-        assert not failures, failures
-        if image.dockerfile:
-            _build(client, image)
-        for alias in image.names[1:]:
-            _tag(client, image.names[0], alias)
+        _import(client, image)
     _tag(client, IMAGES[0].names[0], recipe)
+
+
+def add_image(engine: DockerEngine, client: Client, image: TestImage) -> None:
+    """Have one image more in an engine, which stays as those do."""
+    content = [Path(_which(program)).stat().st_mtime_ns for program in image.programs]
+    key = hashlib.sha256(f"{_recipe()}{image}{content}".encode()).hexdigest()[:12]
+    recipe = f"{PREFIX}:{key}"
+    if engine.image(recipe) is None:
+        _import(client, image)
+        _tag(client, image.names[0], recipe)
+
+
+def _import(client: Client, image: TestImage) -> None:
+    name, tag = split_reference(image.names[0])
+    query = {"fromSrc": "-", "repo": name, "tag": tag}
+    changes = [f"ENV {PATH}", 'CMD ["/bin/sh"]', *image.changes]
+    reply = client.call("POST", "/images/create", query | {"changes": changes}, chunks=_root(image))
+    failures = [line["error"] for line in reply.lines() if "error" in line]
+    assert not failures, failures
+    if image.dockerfile:
+        _build(client, image)
+    for alias in image.names[1:]:
+        _tag(client, image.names[0], alias)
 
 
 def _build(client: Client, image: TestImage) -> None:
@@ -142,7 +154,8 @@ def _needed(image: TestImage) -> list[str]:
     for program in image.programs:
         path = _which(program)
         found[path] = None
-        told = subprocess.run(["ldd", path], check=True, capture_output=True, text=True).stdout
+        # It fails for a program that loads none.
+        told = subprocess.run(["ldd", path], check=False, capture_output=True, text=True).stdout
         found |= dict.fromkeys(re.findall(r"(/\S+) \(0x", told))
     return list(found)
 
