@@ -1,10 +1,16 @@
 """Docker-in-Docker with TLS between job and service, for real: an engine in a service of a job."""
 
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from testbed.dind import provide_dind
+from testbed.engines import inside
+from testbed.hub import free_port, wait_for
 from testbed.runs import Repository
 
 pytestmark = pytest.mark.engine
@@ -58,3 +64,72 @@ def test_without_the_volume_the_job_has_no_certificates(
     done = repository.run("--privileged", "first")
     assert done.status == 1, done
     assert "from inside" not in done.stdout
+
+
+MIRRORED = (
+    JOBS
+    + """\
+job:
+  extends: .dind
+  script:
+    - docker pull -q alpine:3.20
+    - docker run --rm --network none alpine:3.20 echo pulled and run
+"""
+)
+ADDRESS = "10.254.0.1"
+"""In the network namespace of the engine, so that containers reach it by their gateway."""
+MIRROR = """\
+[mirror]
+listen = "{address}:{port}"
+data = "{data}"
+[mirror.upstreams."docker.io"]
+urls = ["http://127.0.0.1:{upstream}"]
+"""
+
+
+@contextmanager
+def mirror_of(folder: Path, engine: str) -> Iterator[str]:
+    """A mirror where containers of the engine reach it, of a registry with its alpine:3.20; the
+    folder of the mirror's log."""
+    here = inside(engine)
+    upstream, port = free_port(), free_port()
+    subprocess.run([*here, "ip", "addr", "add", f"{ADDRESS}/32", "dev", "lo"], check=False)
+    (folder / "registry.yml").write_text(
+        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {folder / 'hub'}}}}}\n"
+        f"http: {{addr: 127.0.0.1:{upstream}}}\n"
+    )
+    (folder / "homeport.toml").write_text(
+        MIRROR.format(address=ADDRESS, port=port, data=folder / "data", upstream=upstream)
+    )
+    serve = [sys.executable, "-m", "homeport", "mirror", "serve", "--config"]
+    with (folder / "log").open("wb") as log:
+        processes = [
+            subprocess.Popen([*here, *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            for command in (
+                ["docker-registry", "serve", str(folder / "registry.yml")],
+                [*serve, str(folder / "homeport.toml")],
+            )
+        ]
+    try:
+        copy = ["skopeo", "--insecure-policy", "copy", "-q", "--dest-tls-verify=false"]
+        command = [
+            *(*here, *copy, "--src-daemon-host", engine, "docker-daemon:alpine:3.20"),
+            f"docker://127.0.0.1:{upstream}/library/alpine:3.20",
+        ]
+        wait_for(lambda: subprocess.run(command, check=False).returncode == 0, 20, "no registry")
+        yield f"http://{ADDRESS}:{port}"
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(20)
+
+
+def test_an_engine_in_a_job_pulls_through_a_mirror(tmp_path: Path, networked_address: str) -> None:
+    provide_dind(networked_address)
+    (tmp_path / "m").mkdir()
+    repository = Repository(tmp_path / "p", MIRRORED, tmp_path / "home").on(networked_address)
+    with mirror_of(tmp_path / "m", networked_address) as url:
+        done = repository.run("--privileged", "--volume=/certs/client", "--mirror", url)
+    assert done.status == 0, done.stdout
+    assert "pulled and run" in done.log("job").splitlines()

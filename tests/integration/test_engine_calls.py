@@ -1,0 +1,53 @@
+"""How often an engine is asked for what a job is: each call costs time, on a remote engine most."""
+
+import re
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from testbed.recorded import recorded
+from testbed.runs import Repository
+
+pytestmark = pytest.mark.engine
+ONE = "job:\n  image: alpine\n  script: [echo hello]\n"
+TWO = f"{ONE}\nanother:\n  image: alpine\n  script: [echo hello]\n"
+PER_RUN = Counter(
+    {
+        "GET /_ping": 1,
+        "GET /images/alpine/json": 1,
+        # What an earlier run left, and what this one could have.
+        "GET /containers/json": 2,
+        "GET /networks": 1,
+        "GET /volumes": 1,
+    }
+)
+PER_JOB = Counter(
+    {
+        "POST /containers/create": 1,
+        "PUT /containers/ID/archive": 1,
+        "POST /containers/ID/attach": 1,
+        "POST /containers/ID/start": 1,
+        "POST /containers/ID/wait": 1,
+        "DELETE /containers/ID": 1,
+    }
+)
+
+
+@pytest.mark.parametrize(("text", "jobs"), [(ONE, 1), (TWO, 2)])
+def test_a_trivial_job_is_six_calls_of_the_engine(
+    tmp_path: Path, docker_address: str, text: str, jobs: int
+) -> None:
+    with (
+        tempfile.TemporaryDirectory(dir="/tmp") as short,
+        recorded(docker_address, Path(short)) as (address, calls),
+    ):
+        repository = Repository(tmp_path / "p", text, tmp_path / "home").on(address)
+        done = repository.run()
+        assert done.status == 0, done
+    asked = Counter(re.sub(r"[0-9a-f]{64}", "ID", call) for call in calls)
+    expected = Counter(PER_RUN)
+    for _ in range(jobs):
+        expected.update(PER_JOB)
+    assert asked == expected
