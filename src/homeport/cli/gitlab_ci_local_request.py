@@ -27,9 +27,6 @@ _CI_FILE = ".gitlab-ci.yml"
 _DEFAULT_IMAGE = "docker.io/ruby:3.1"
 
 _REFUSED: Mapping[str, str] = {
-    "unset-variable": "--variable NAME= sets it to nothing, which rules take for false",
-    "remote-variables": "fetch the file with git and name it with --variables-file, or let "
-    "homeport run --remote-variables read the variables of the project from its server",
     "registry": "start homeport mirror serve, which is a registry to push to, and name it by "
     "--variable CI_REGISTRY=HOST: your engine must trust its certificate, which is yours to say",
 }
@@ -96,12 +93,13 @@ class Translation:
             env=self.env,
             file=self._inside(self._ci_file()),
             # GitLab, too, takes every rules:changes for true in the pipeline of a new branch.
-            wanted=Wanted(as_new=not changes),
+            wanted=Wanted(as_new=not changes, unset=frozenset(options.list("unset-variable"))),
             home=self.home,
             refresh=options.switch("fetch-includes"),
             overlay=self._inside(OVERLAY_FILE),
             offered=self._inputs(),
             variables_file=self._file("variables-file", REPOSITORY_FILE),
+            shared_variables=self._shared(),
         )
 
     def notes(self) -> Iterator[Problem]:
@@ -191,6 +189,14 @@ class Translation:
             component, key, value = _input(pair)
             offered.setdefault(component, {})[key] = value
         return offered
+
+    def _shared(self) -> tuple[str, bytes] | None:
+        text = self.options.text("remote-variables")
+        if not text:
+            return None
+        from homeport.cli.gitlab_ci_local_remote import read_remote
+
+        return read_remote(text, self.env)
 
     def _file(self, option: str, default: str) -> str:
         """A file of the option, or the usual one, relative to the root where it is inside."""

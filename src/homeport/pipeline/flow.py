@@ -67,6 +67,7 @@ class Request(Struct, frozen=True, kw_only=True):
     overlay: str | None = None
     offered: Mapping[str, Mapping[str, Any]] = {}
     variables_file: str = REPOSITORY_FILE
+    shared_variables: tuple[str, bytes] | None = None
 
 
 class Evaluation(Struct, frozen=True, kw_only=True):
@@ -190,7 +191,12 @@ def _give(request: Request, git: Git) -> Given:
         count_changes=request.count_changes,
     )
     return give_variables(
-        trigger, request.settings, request.home, request.env, file=request.variables_file
+        trigger,
+        request.settings,
+        request.home,
+        request.env,
+        file=request.variables_file,
+        shared=request.shared_variables,
     )
 
 

@@ -454,3 +454,55 @@ def test_a_job_that_is_named_runs_whatever_the_rules_say(root: Path, capsys: Cap
     out, err = capsys.readouterr()
     assert out == ""
     assert "workflow" in err
+
+
+UNSET = """\
+variables: {A: file, B: file}
+job:
+  variables: {C: job}
+  rules:
+    - if: $A
+      when: never
+    - if: $CI_COMMIT_BRANCH
+      when: never
+    - when: always
+  script: ['echo "${A-no}-${C-no}-${D-no}-${CI_COMMIT_BRANCH-no}-$B"']
+"""
+
+
+def test_an_unset_variable_is_in_no_job_whoever_sets_it(root: Path, capsys: Capture) -> None:
+    write(root / ".gitlab-ci.yml", UNSET)
+    unset = ["A", "C", "D", "CI_COMMIT_BRANCH"]
+    given = [f"--unset-variable={name}" for name in unset]
+    assert gcl("--variable=D=given", *given) == 0
+    assert "no-no-no-no-file" in capsys.readouterr().out
+
+
+REMOTE = """\
+global: {A: everywhere, P: /etc/passwd}
+group: {gl.example/team: {B: group}}
+project: {gl.example/team/app.git: {C: project}, gl.example/other/app.git: {C: other}}
+"""
+
+
+def test_remote_variables_are_read_with_git_and_lie_below_ones_own(
+    root: Path, capsys: Capture, tmp_path: Path
+) -> None:
+    there = tmp_path / "shared"
+    there.mkdir()
+    write(there / "ci/variables.yml", REMOTE)
+    git = ("git", "-C", str(there), "-c", "user.name=A", "-c", "user.email=a@example.com")
+    subprocess.run([*git, "init", "-q", "-b", "trunk"], check=True)
+    subprocess.run([*git, "add", "-A"], check=True)
+    subprocess.run([*git, "commit", "-q", "-m", "one"], check=True)
+    write(tmp_path / "home/.gitlab-ci-local/variables.yml", "global: {A: mine}\n")
+    write(root / ".gitlab-ci.yml", 'job: {script: echo "$A-$B-$C-$P"}\n')
+    assert gcl(f"--remote-variables=file://{there}=ci/variables.yml=trunk") == 0
+    assert "mine-group-project-/etc/passwd" in capsys.readouterr().out
+    for wrong in ("nowhere.yml=trunk", "ci/variables.yml=no"):
+        assert gcl(f"--remote-variables=file://{there}={wrong}") == 3
+        assert (
+            f"--remote-variables: {wrong.partition('=')[0]} was not read" in capsys.readouterr().err
+        )
+    assert gcl("--remote-variables=file:///nowhere") == 2
+    assert "URL=FILE=REF" in capsys.readouterr().err

@@ -149,6 +149,8 @@ def _context(job: Job, name: str, instance: Instance | None, setting: Setting) -
         context.update(instance.variables)
     context.update(setting.starter)
     context.update(setting.user)
+    for key in setting.trigger.unset:
+        context.pop(key, None)
     return context
 
 

@@ -27,22 +27,24 @@ def give_variables(
     env: Mapping[str, str] = {},
     *,
     file: str = REPOSITORY_FILE,
+    shared: tuple[str, bytes] | None = None,
 ) -> Given:
     """The trigger with the variables of the settings, of gitlab-ci-local's files, if any, and, when
     the settings ask for them, those of the server.
 
     `home` is the user's home folder, `env` holds the server's credentials; `file` is that of
-    the repository, relative to its root. Raises `UsageError` for
+    the repository, relative to its root, `shared` is a further one's name and content, in the form
+    of the home folder's. Raises `UsageError` for
     a broken file, `MissingError` for a server that does not tell.
     """
     root = Path(trigger.root)
     variables = tuple(_from_settings(settings))
     masked = settings.masked
     problems: tuple[Problem, ...] = ()
-    if (root / file).exists() or (home and Path(home, HOME_FILE).exists()):
+    if shared or (root / file).exists() or (home and Path(home, HOME_FILE).exists()):
         from homeport.pipeline.facts.variable_files import read_variable_files
 
-        files = read_variable_files(root, home, trigger.project, file)
+        files = read_variable_files(root, home, trigger.project, file, shared=shared)
         variables = (*files.variables, *variables)
         problems = files.problems
     if settings.variables_from is VariablesFrom.GITLAB:
@@ -53,6 +55,7 @@ def give_variables(
         variables = (*server.variables, *variables)
         masked |= server.masked
         problems += server.problems
+    variables = tuple(variable for variable in variables if variable.key not in trigger.unset)
     masked |= {v.key for v in variables if settings.masks(v.key)}
     return Given(
         trigger=structs.replace(trigger, variables=variables, masked=masked), problems=problems

@@ -68,6 +68,7 @@ def read_trigger(
     project = None if remote is None else remote_project(git.config, remote)
     return Trigger(
         source=wanted.source,
+        unset=wanted.unset,
         root=str(top),
         config_path=config_path,
         branch=branch,

@@ -36,17 +36,26 @@ class VariableFiles(Struct, frozen=True, kw_only=True):
 
 
 def read_variable_files(
-    root: Path, home: str | None, project: Project | None, file: str = REPOSITORY_FILE
+    root: Path,
+    home: str | None,
+    project: Project | None,
+    file: str = REPOSITORY_FILE,
+    *,
+    shared: tuple[str, bytes] | None = None,
 ) -> VariableFiles:
-    """The variables of both files for a project; those of the repository's file win.
+    """The variables of both files for a project; those of the repository's file win. Below them are
+    those of `shared`, a name and content in the form of the home folder's; what it holds is never
+    the path of a file of this machine.
 
     Raises `UsageError` with every problem of a file that is broken.
     """
     reader = _Reader(home)
+    if shared is not None:
+        reader.add_levels(shared[1], shared[0], project, trusted=False)
     if home:
         content = _read(os.path.join(home, HOME_FILE))  # noqa: PTH118 - start-up
         if content is not None:
-            reader.add_levels(content, f"~/{HOME_FILE}", project)
+            reader.add_levels(content, f"~/{HOME_FILE}", project, trusted=True)
     content = _read(os.path.join(root, file), inside=True)  # noqa: PTH118 - start-up
     if content is not None:
         reader.add_flat(content, file)
@@ -62,7 +71,9 @@ class _Reader:
         self.errors: list[Problem] = []
         self.notes: list[Problem] = []
 
-    def add_levels(self, content: bytes, name: str, project: Project | None) -> None:
+    def add_levels(
+        self, content: bytes, name: str, project: Project | None, *, trusted: bool
+    ) -> None:
         from homeport.pipeline.document.plain import load_plain
 
         data = load_plain(content, name)
@@ -76,15 +87,15 @@ class _Reader:
                     span_of_key(data, word),
                     None,
                 )
-        self._add_all(data.get("global"), name, Level.INSTANCE, trusted=True)
+        self._add_all(data.get("global"), name, Level.INSTANCE, trusted=trusted)
         if project is None:
             return
         host = re.sub(r":\d+$", "", project.host)
         group = project.path.rpartition("/")[0]
         for key, entries in _matching(data.get("group"), host, group):
-            self._add_all(entries, name, Level.GROUP + key.count("/"), trusted=True)
+            self._add_all(entries, name, Level.GROUP + key.count("/"), trusted=trusted)
         for _, entries in _matching(data.get("project"), host, project.path):
-            self._add_all(entries, name, Level.PROJECT, trusted=True)
+            self._add_all(entries, name, Level.PROJECT, trusted=trusted)
 
     def add_flat(self, content: bytes, name: str) -> None:
         from homeport.pipeline.document.plain import load_plain

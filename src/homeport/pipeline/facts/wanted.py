@@ -26,6 +26,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     `ref` is a branch, a tag or a commit whose tree is used instead of the working tree, as
     `committed` does for HEAD. `changes_since` is the commit that a push is taken to start from.
     `as_new` takes the branch for one that was never pushed, as GitLab's simulation of a push does.
+    `unset` are names of variables that jobs shall not have.
     The rest describes the merge request or the schedule; None and empty are what git says, or
     unset.
     """
@@ -37,6 +38,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     committed: bool = False
     changes_since: str | None = None
     as_new: bool = False
+    unset: frozenset[str] = frozenset()
     target_branch: str | None = None
     iid: int | None = None
     title: str | None = None

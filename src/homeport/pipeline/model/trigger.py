@@ -106,6 +106,7 @@ class Trigger(Struct, frozen=True, kw_only=True):
     repository; `root` is the absolute path of the working tree. `committed` means that the files
     are those of the commit, not those of the working tree. `variables` come from outside the CI
     file and win over what is in it; `masked` names all variables that are secret.
+    `unset` are names of variables that no job has, whoever sets them.
     `open_merge_request` is a merge request that a branch pipeline's branch has. `upstream` is what
     made a downstream pipeline; `first_job_id` the `CI_JOB_ID` of its first job."""
 
@@ -131,6 +132,7 @@ class Trigger(Struct, frozen=True, kw_only=True):
     upstream: Upstream | None = None
     variables: tuple[GivenVariable, ...] = ()
     masked: frozenset[str] = frozenset()
+    unset: frozenset[str] = frozenset()
     uncommitted: int = 0
     untracked: int = 0
 

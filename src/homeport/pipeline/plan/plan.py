@@ -142,7 +142,7 @@ class _Planner:
         return self._overrides[environment]
 
     def _variables(self, job: PipelineJob, index: int, runs: Runs) -> tuple[ScopedVariable, ...]:
-        return compose(
+        composed = compose(
             predefined=self._predefined_of(job, index, runs),
             global_variables=self._pipeline.variables,
             inherit=job.job.inherit_variables,
@@ -150,6 +150,8 @@ class _Planner:
             starter=self._starter,
             masked=self._settings.masked,
         )
+        unset = self._trigger.unset
+        return tuple(v for v in composed if v.key not in unset) if unset else composed
 
     def _predefined_of(self, job: PipelineJob, index: int, runs: Runs) -> dict[str, str]:
         config = job.job
