@@ -1,14 +1,8 @@
 """Shells in the places of jobs, on a real terminal, key by key."""
 
-import fcntl
 import json
 import os
-import pty
-import select
 import signal
-import subprocess
-import sys
-import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from testbed.runs import Repository, containers
+from testbed.terminal import OnTerminal
 
 CI = """\
 make: {stage: build, script: [echo handed > made], artifacts: {paths: [made]}}
@@ -26,57 +21,6 @@ test:
 slow: {script: [sleep 60]}
 """
 IN_CONTAINER = f"default: {{image: 'debian:bookworm'}}\n{CI}"
-
-
-class OnTerminal:
-    """homeport with a terminal that we hold the other end of."""
-
-    def __init__(self, repository: Repository, *args: str) -> None:
-        self.fd, far = pty.openpty()
-        self.seen = b""
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "homeport", *args],
-            cwd=repository.root,
-            env={**repository.env, "TERM": "xterm"},
-            stdin=far,
-            stdout=far,
-            stderr=far,
-            start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no threads
-        )
-        os.close(far)
-
-    def wait_for(self, text: str, within: float = 30.0) -> None:
-        """Until the terminal has shown `text` since the last call."""
-        limit = time.monotonic() + within
-        while text.encode() not in self.seen:
-            assert time.monotonic() < limit, (text, self.seen)
-            if select.select([self.fd], [], [], 0.1)[0]:
-                self.seen += self._read()
-        self.seen = self.seen.partition(text.encode())[2]
-
-    def type(self, line: str) -> None:
-        os.write(self.fd, f"{line}\n".encode())
-
-    def end(self, within: float = 30.0) -> int:
-        limit = time.monotonic() + within
-        while self.process.poll() is None:
-            assert time.monotonic() < limit, self.seen
-            if select.select([self.fd], [], [], 0.1)[0]:
-                self.seen += self._read()
-        return self.process.returncode
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        os.close(self.fd)
-
-    def _read(self) -> bytes:
-        try:
-            return os.read(self.fd, 65536)
-        except OSError:  # nobody holds the other end any more
-            return b""
 
 
 ENGINES = {"docker": "networked_address", "podman": "podman_address"}

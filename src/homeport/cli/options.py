@@ -101,6 +101,14 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
         help="set a variable, over those of the file; may be repeated",
     )
     group.add_argument(
+        "--input",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="the value of an input of the CI file (spec:inputs; an array as JSON); may be "
+        "repeated",
+    )
+    group.add_argument(
         "--offline",
         "--no-fetch",
         action="store_true",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from homeport.pipeline.model.event import RunFinished
     from homeport.pipeline.report.console import Console
     from homeport.pipeline.report.jsonl import JsonLines
+    from homeport.pipeline.run import RunOptions
 
 EXAMPLES = """\
   homeport run                            the whole pipeline
@@ -93,6 +94,13 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "--now", action="store_true", help="start delayed jobs at once, without their delay"
     )
     group.add_argument(
+        "--manual",
+        metavar="JOB",
+        action="append",
+        default=[],
+        help="also start this manual job (or group, or glob) of the pipeline; may be repeated",
+    )
+    group.add_argument(
         "--fail-on-blocked", action="store_true", help="exit 1 when a manual job blocks the rest"
     )
     group.add_argument(
@@ -108,6 +116,11 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "--fail-on-child",
         action="store_true",
         help="exit 1 when a child pipeline fails that its trigger job does not wait for",
+    )
+    group.add_argument(
+        "--no-input",
+        action="store_true",
+        help="ask nothing on the terminal: no manual jobs to start, no form of --as web",
     )
     group.add_argument("--json", action="store_true", help="print events, one JSON object a line")
     group.add_argument("-q", "--quiet", action="store_true", help="print the summary alone")
@@ -225,9 +238,10 @@ def _run(evaluation: "Evaluation", args: argparse.Namespace) -> int:
 
     colour = wants_colour(sys.stdout) and not args.json
     options = RunOptions(
-        jobs=tuple(args.job),
+        jobs=(*args.job, *args.manual) if args.job else (),
         needs=args.needs,
         now=args.now,
+        play=tuple(args.manual),
         colour=colour,
     )
     # What was made so far stays to the end; a run may take hours, so look for cycles again.
@@ -235,11 +249,34 @@ def _run(evaluation: "Evaluation", args: argparse.Namespace) -> int:
     gc.enable()
     stop = stop_on_signals()
     with _report(args, colour=colour) as report:
+        options = _asking(options, evaluation, report, stop, args)
         if getattr(args, "shell_on_failure", False):
             options = structs.replace(options, interactive=_shells(report))
         finished = run_pipeline(evaluation, options, report, stop)
     _tell_more(evaluation, finished.run, args)
     return _status(finished, stop, args)
+
+
+def _asking(
+    options: "RunOptions",
+    evaluation: "Evaluation",
+    report: "JsonLines | Console",
+    stop: "Stop",
+    args: argparse.Namespace,
+) -> "RunOptions":
+    """With a question for the manual jobs that block a pipeline, where somebody can answer it."""
+    from homeport.pipeline.model.config import When
+
+    if args.json or all(job.when is not When.MANUAL for job in evaluation.pipeline.jobs):
+        return options
+    from msgspec import structs
+
+    from homeport.cli.prompt import ManualJobs, can_ask
+    from homeport.pipeline.report.console import Console
+
+    if not isinstance(report, Console) or not can_ask(args):
+        return options
+    return structs.replace(options, ask=ManualJobs(evaluation, report, stop))
 
 
 def _shells(report: "JsonLines | Console") -> "Interactive":

@@ -9,6 +9,7 @@ from homeport.errors import ExitCode, Problem, Severity, UsageError
 
 if TYPE_CHECKING:
     from homeport.pipeline.flow import Evaluation, Request
+    from homeport.pipeline.include.api import Choose
     from homeport.pipeline.model.pipeline import Pipeline
     from homeport.settings.model import Settings
 
@@ -23,6 +24,11 @@ def evaluate_for(args: argparse.Namespace, *, refresh: bool = False) -> "Evaluat
     from homeport.pipeline.flow import evaluate_pipeline
 
     evaluation = evaluate_pipeline(request_for(args, refresh=refresh))
+    if args.kind == "web":
+        from homeport.cli.web_form import ask_variables, is_asked
+
+        if is_asked(args) and ask_variables(evaluation, args):
+            evaluation = evaluate_pipeline(request_for(args, refresh=refresh))
     hide(secrets_of(evaluation))
     if args.lock and not evaluation.pipeline.missing:
         from homeport.cli.update import lock_used
@@ -45,12 +51,21 @@ def request_for(args: argparse.Namespace, *, refresh: bool = False) -> "Request"
         env=os.environ,
         file=_file_in(root, args),
         wanted=wanted_of(args),
+        inputs=_inputs(args),
         home=os.environ.get("HOME"),
         # A shell that completes names must not wait for a network.
         offline=args.offline or getattr(args, "names", False),
         refresh=refresh,
         count_changes=args.command == "run",
     )
+
+
+def _inputs(args: argparse.Namespace) -> "Choose | None":
+    if args.kind != "web" and not args.input:
+        return None
+    from homeport.cli.web_form import inputs_of
+
+    return inputs_of(args)
 
 
 def _file_in(root: Path, args: argparse.Namespace) -> str:

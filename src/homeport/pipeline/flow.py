@@ -26,6 +26,7 @@ from homeport.pipeline.facts.given import REPOSITORY_FILE, Given, give_variables
 from homeport.pipeline.facts.repository import read_trigger
 from homeport.pipeline.facts.wanted import Wanted
 from homeport.pipeline.include.api import (
+    Choose,
     Expanded,
     FileSource,
     IncludeContext,
@@ -52,8 +53,9 @@ class Request(Struct, frozen=True, kw_only=True):
     whether somebody wants to know how many changes are not committed, which costs a look at every
     file. `env` is the environment of the command: where credentials and proxies are looked up.
     `offline` forbids every fetch of an include, `refresh` reads all of them anew. `overlay` is a
-    file, if it is there, that goes on top of the CI file and all that it includes; `offered` are
-    values of inputs (`IncludeContext`); `variables_file` holds variables, relative to the root."""
+    file, if it is there, that goes on top of the CI file and all that it includes; `inputs` chooses
+    the values of the CI file's inputs, `offered` those of all files (`IncludeContext`);
+    `variables_file` holds variables, relative to the root."""
 
     root: Path
     settings: Settings
@@ -65,6 +67,7 @@ class Request(Struct, frozen=True, kw_only=True):
     refresh: bool = False
     count_changes: bool = False
     overlay: str | None = None
+    inputs: Choose | None = None
     offered: Mapping[str, Mapping[str, Any]] = {}
     variables_file: str = REPOSITORY_FILE
     shared_variables: tuple[str, bytes] | None = None
@@ -89,7 +92,7 @@ def evaluate_pipeline(request: Request) -> Evaluation:
     of a valid file, and includes that could not be read, are in the result."""
     git = Git(request.root)
     given = _give(request, git)
-    return _evaluate(request, git, given.trigger, given.problems)
+    return _evaluate(request, git, given.trigger, given.problems, inputs=request.inputs)
 
 
 def evaluate_child(
@@ -124,7 +127,7 @@ def _evaluate(
     *,
     root: Document | None = None,
     artifact: Artifact | None = None,
-    inputs: Mapping[str, Any] = {},
+    inputs: Mapping[str, Any] | Choose | None = None,
 ) -> Evaluation:
     """The pipeline of a trigger, from its own root document or from the file of the request."""
     facts = GitFacts(git, trigger)
@@ -300,7 +303,7 @@ def _expand(
     *,
     request: Request,
     artifact: Artifact | None = None,
-    inputs: Mapping[str, Any] = {},
+    inputs: Mapping[str, Any] | Choose | None = None,
 ) -> Expanded:
     if document.header is None and document.content.get("include") is None and not inputs:
         # Most files: what reads the others need not even be imported.
@@ -340,7 +343,7 @@ def _expand(
         masked=trigger.masked,
         limits=_limits(request),
         artifact=artifact,
-        inputs=inputs,
+        inputs=inputs or {},
     )
     return expand_includes(document, source, context, elsewhere)
 

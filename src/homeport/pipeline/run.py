@@ -13,6 +13,7 @@ from homeport.errors import UsageError
 from homeport.pipeline.execute.api import Snapshot, Stop
 from homeport.pipeline.execute.dotenv import DotenvLimits
 from homeport.pipeline.execute.earlier import refuse_missing
+from homeport.pipeline.execute.ending import Ask
 from homeport.pipeline.execute.executors import Executors, find_engine
 from homeport.pipeline.execute.history import Recorder
 from homeport.pipeline.execute.interactive import Interactive
@@ -39,14 +40,15 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     """What to run of a pipeline, and how. `jobs` are names, groups or globs (none: everything);
     `needs` adds all that they need; `now` starts delayed jobs without their delay; `play` are
     manual jobs to start, by name, group or glob, where the whole pipeline is run.
-    `interactive` opens shells on the terminal; where that is before the scripts, the run is not
-    remembered."""
+    `ask` is put to somebody when manual jobs block all that is left. `interactive` opens shells on
+    the terminal; where that is before the scripts, the run is not remembered."""
 
     jobs: tuple[str, ...] = ()
     needs: bool = False
     now: bool = False
     play: tuple[str, ...] = ()
     colour: bool = False
+    ask: Ask | None = None
     interactive: Interactive | None = None
 
 
@@ -133,6 +135,7 @@ def run_pipeline(
             now=now,
             play=selected.named,
             now_delayed=options.now,
+            ask=options.ask,
             slots=slots,
             downstream=downstream,
         )

@@ -50,9 +50,8 @@ def resolve_inputs(specs: Any, given: Any) -> dict[str, Any]:
             _place(places, errors[known:], specs, name)
             continue
         rule: Mapping[Any, Any] = spec if isinstance(spec, dict) else {}
-        if isinstance(rule.get("rules"), list):
-            rule = _settle(rule, {**values, **given})
-        found = _check_input(rule, given.get(name))
+        rule = settle(rule, {**values, **given})
+        found = check_input(rule, given.get(name))
         errors += [f"`{name}` input: {what}" for what in found]
         _place(places, errors[known:], specs, name)
         values[str(name)] = rule.get("default") if given.get(name) is None else given[name]
@@ -72,8 +71,10 @@ def is_text(value: Any) -> bool:
     return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool))
 
 
-def _settle(spec: Mapping[Any, Any], inputs: Mapping[str, Any]) -> Mapping[Any, Any]:
+def settle(spec: Mapping[Any, Any], inputs: Mapping[str, Any]) -> Mapping[Any, Any]:
     """The input's specification with the options and the default of the first rule that holds."""
+    if not isinstance(spec.get("rules"), list):
+        return spec
     settled = dict(spec)
     rules = [rule for rule in spec["rules"] if isinstance(rule, dict)]
     matching = next((rule for rule in rules if _holds(rule.get("if"), inputs)), {})
@@ -101,7 +102,8 @@ def _type_of(spec: Any) -> Any:
     return kind if isinstance(kind, str) else None
 
 
-def _check_input(rule: Mapping[Any, Any], value: Any) -> list[str]:
+def check_input(rule: Mapping[Any, Any], value: Any) -> list[str]:
+    """What GitLab has against the value (None: not given) of an input whose rules are settled."""
     if "default" not in rule and value is None:
         return ["required value has not been provided"]
     errors = []

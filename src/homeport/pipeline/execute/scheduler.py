@@ -18,14 +18,16 @@ from homeport.pipeline.execute.children import (
     reason_of,
     status_of_trigger,
 )
+from homeport.pipeline.execute.ending import Ask, left_over, manual_jobs
 from homeport.pipeline.execute.retry import should_retry
 from homeport.pipeline.execute.slots import Ready, Slots
-from homeport.pipeline.execute.words import failure_words, shown_image
+from homeport.pipeline.execute.words import delay_words, failure_words, shown_image
 from homeport.pipeline.execute.workers import Inbox, RunJob, Workers
 from homeport.pipeline.model.event import (
     ChildStarted,
     Event,
     JobFinished,
+    JobNote,
     JobRetried,
     JobStarted,
     RunFinished,
@@ -54,6 +56,7 @@ def run_plan(
     now: Callable[[], str],
     play: frozenset[str] = frozenset(),
     now_delayed: bool = False,
+    ask: Ask | None = None,
     fail_fast: bool = False,
     slots: Slots | None = None,
     downstream: Downstream | None = None,
@@ -64,7 +67,8 @@ def run_plan(
     `run_job(job, attempt, stop)` runs one attempt (counted from 1) and may raise; it must end soon
     once its `stop` is requested. `play` names manual and delayed jobs to be started when their turn
     comes: for what follows they then count as ordinary jobs. `now_delayed` starts all delayed jobs
-    without their delay. `fail_fast` cancels the rest when a job fails that may not, as
+    without their delay. `ask` is put to somebody while manual jobs block all that is left to do.
+    `fail_fast` cancels the rest when a job fails that may not, as
     `workflow:auto_cancel:on_job_failure: all` does. `clock` is monotonic, in seconds; `now` is
     wall-clock time in ISO 8601.
 
@@ -86,6 +90,7 @@ def run_plan(
         stop=stop,
         clock=clock,
         now=now,
+        ask=ask,
         cancel_on_failure=fail_fast or plan.auto_cancel.get("on_job_failure") == "all",
         jobs=[status_job(job, play, now_delayed) for job in plan.jobs],
         slots=slots or Slots(concurrency),
@@ -106,6 +111,7 @@ class _Run:
         stop: Stop,
         clock: Callable[[], float],
         now: Callable[[], str],
+        ask: Ask | None,
         cancel_on_failure: bool,
         jobs: list[StatusJob],
         slots: Slots,
@@ -121,6 +127,7 @@ class _Run:
         self._stop = stop
         self._clock = clock
         self._now = now
+        self._ask = ask
         self._began = clock() if child is None else 0.0
         self._number = {job.name: number for number, job in enumerate(plan.jobs)}
         self._cancel_on_failure = cancel_on_failure
@@ -151,7 +158,7 @@ class _Run:
         unsubscribe = self._stop.subscribe(self._notice)
         try:
             self._follow(names)
-            while self._advance():
+            while self._advance() or (self._ask_for_manual() and self._advance()):
                 self._wait()
         finally:
             unsubscribe()
@@ -181,6 +188,14 @@ class _Run:
         if self._jobs_stop.reason is not None:
             self._delayed.clear()
         return bool(self._attempts or self._delayed or self._children.running or self._ready.any)
+
+    def _ask_for_manual(self) -> bool:
+        """Whether somebody starts manual jobs, now that nothing else is left to do."""
+        if self._ask is None or self._stop.reason is not None or not self._board.blocking():
+            return False
+        chosen = self._ask(manual_jobs(self._board, self._children))
+        self._follow(self._board.apply(Action.PLAY, chosen))
+        return bool(chosen) or self._stop.reason is not None
 
     def _is_pending(self, number: int) -> bool:
         return self._board.status(self._plan.jobs[number].name) is Status.PENDING
@@ -344,7 +359,9 @@ class _Run:
             if status is Status.PENDING:
                 self._ready.add(number)
             elif status is Status.SCHEDULED:
-                heappush(self._delayed, (self._clock() + (job.start_in or 0.0), number))
+                delay = job.start_in or 0.0
+                heappush(self._delayed, (self._clock() + delay, number))
+                self._emit(JobNote(time=self._time(), job=name, message=delay_words(delay)))
             elif status is Status.SKIPPED:
                 skipped.append(job)
             elif status is Status.CANCELED and not self._is_busy(number):
@@ -362,27 +379,10 @@ class _Run:
 
     def _finish(self) -> RunFinished:
         board = self._board
-        statuses = board.statuses()
-        triggers = self._children.blocked
-        manual = [
-            name
-            for name, status in statuses.items()
-            if status is Status.MANUAL and name not in triggers
-        ]
-        waiting = [name for name, status in statuses.items() if status is Status.CREATED]
         blocking = self._children.blocking(board.blocking())
-        if waiting and not blocking:
-            # Only needs that form a circle get here, which no valid configuration has.
-            board.apply(Action.SKIP, waiting)
-        for name in manual:
-            self._finish_job(
-                self._plan.jobs[self._number[name]],
-                Status.MANUAL,
-                "a manual job that was not started",
-            )
-        for name in waiting:
-            reason = f"waits for the manual job {blocking[0]}" if blocking else "waits for itself"
-            self._finish_job(self._plan.jobs[self._number[name]], board.status(name), reason)
+        for name, status, reason in left_over(board, self._children, blocking):
+            self._finish_job(self._plan.jobs[self._number[name]], status, reason)
+        statuses = board.statuses()
         canceled = self._stopped and Status.CANCELED in statuses.values()
         status = Status.CANCELED if canceled else board.pipeline
         failed = [name for name, status in statuses.items() if status is Status.FAILED]

@@ -1,5 +1,6 @@
 """What is told of a job before it runs, and after."""
 
+from homeport.lib.units import format_seconds
 from homeport.pipeline.execute.api import JobResult
 from homeport.pipeline.model.plan import JobPlan
 from homeport.pipeline.variables.expand import ExpansionError, expand, expand_all, has_reference
@@ -33,3 +34,8 @@ def failure_words(result: JobResult) -> str:
     if result.exit_code is not None:
         return f"exit status {result.exit_code}"
     return str(result.failure or "unknown failure").replace("_", " ")
+
+
+def delay_words(seconds: float) -> str:
+    """What a delayed job waits for (`start_in`)."""
+    return f"it is delayed and starts in {format_seconds(seconds)}; --now starts it at once"

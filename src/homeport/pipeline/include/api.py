@@ -143,6 +143,10 @@ def _undecided_there(
     return None
 
 
+Choose = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""The values of inputs, for the mapping under `spec:inputs`."""
+
+
 class IncludeContext(Struct, frozen=True, kw_only=True):
     """The run that the includes belong to.
 
@@ -151,7 +155,8 @@ class IncludeContext(Struct, frozen=True, kw_only=True):
     entry's location for messages, and answers None when a fact is not known here; `allows_there`
     is the same for an entry in a file from elsewhere: with the files of that file's project (None
     if it has none), and the variables that it sees. `inputs` are
-    the values for the root file's `spec:inputs`; `offered` are values by component that go before
+    the values for the root file's `spec:inputs`, or what makes them of what it specifies (not
+    checked yet); `offered` are values by component that go before
     those of an include, under `""` for whatever file has such an input, the root among them:
     GitLab has no such thing. `masked` names the variables
     whose values no text may show. `artifact` reads a file from the artifacts of a job of the
@@ -164,7 +169,7 @@ class IncludeContext(Struct, frozen=True, kw_only=True):
     allows_there: Callable[[Map, FileSource | None, Mapping[str, str]], bool | None] = (
         _undecided_there
     )
-    inputs: Mapping[str, Any] = {}
+    inputs: Mapping[str, Any] | Choose = {}
     offered: Mapping[str, Mapping[str, Any]] = {}
     masked: frozenset[str] = frozenset()
     limits: Limits = Limits()

@@ -58,10 +58,16 @@ def with_offered(
     component: Mapping[str, Any] | None = None,
 ) -> Any:
     """The inputs of an include, with what is offered to every file that specifies such an input
-    (under `""`), and to the component that the file is."""
-    spec = document.header.get("spec") if offered and document.header else None
+    (under `""`), and to the component that the file is. `given` may be what chooses them."""
+    spec = document.header.get("spec") if document.header else None
     specified = spec.get("inputs") if isinstance(spec, dict) else None
-    if not isinstance(specified, dict) or not (given is None or isinstance(given, dict)):
+    if callable(given):
+        given = given(specified if isinstance(specified, dict) else {})
+    if (
+        not offered
+        or not isinstance(specified, dict)
+        or not (given is None or isinstance(given, dict))
+    ):
         return given
     values = dict(given or {})
     for name in ("", str((component or {}).get("name", ""))):

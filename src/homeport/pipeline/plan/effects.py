@@ -11,7 +11,7 @@ from homeport.pipeline.model.pipeline import PipelineJob
 
 WHOLE: Final = frozenset((
     "dast_configuration", "environment", "hooks", "identity", "inputs", "interruptible",
-    "manual_confirmation", "pages", "release",
+    "pages", "release",
 ))  # fmt: skip
 """Keywords of a job of which nothing, or not what they are for, happens."""
 

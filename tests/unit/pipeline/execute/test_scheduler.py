@@ -15,6 +15,7 @@ from homeport.pipeline.model.event import (
     Event,
     FailureReason,
     JobFinished,
+    JobNote,
     JobRetried,
     JobStarted,
     RunFinished,
@@ -428,3 +429,62 @@ def test_many_jobs_on_many_threads_end_alike() -> None:
     ]
     assert ends[0] == ends[1] == ends[2]
     assert ends[0]["j15"] == "skipped"
+
+
+def test_manual_jobs_are_asked_for_when_nothing_else_is_left_to_do() -> None:
+    gate = job("gate", when=When.MANUAL)
+    optional = job("optional", when=When.MANUAL, allow_failure=AllowFailure(allowed=True))
+    plan = plan_of(job("build", "build"), gate, optional, job("deploy", "deploy"))
+    asked: list[tuple[str, ...]] = []
+
+    def ask(names: tuple[str, ...]) -> tuple[str, ...]:
+        asked.append(names)
+        return ("gate",)
+
+    told = Told(plan, ask=ask)
+    assert asked == [("gate", "optional")]
+    assert told.started() == ["build", "gate", "deploy"]
+    assert told.finished.status is Status.SUCCESS
+    assert told.statuses()["optional"] == "manual"
+
+
+def test_who_starts_no_manual_job_is_not_asked_again() -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def ask(names: tuple[str, ...]) -> tuple[str, ...]:
+        asked.append(names)
+        return ()
+
+    told = Told(plan_of(job("gate", when=When.MANUAL), job("deploy", "deploy")), ask=ask)
+    assert asked == [("gate",)]
+    assert (told.finished.status, told.finished.blocked) == (Status.MANUAL, ("gate",))
+
+
+def test_a_pipeline_that_is_not_blocked_asks_for_nothing() -> None:
+    optional = job("optional", when=When.MANUAL, allow_failure=AllowFailure(allowed=True))
+
+    def ask(names: tuple[str, ...]) -> tuple[str, ...]:
+        raise AssertionError(names)
+
+    assert Told(plan_of(optional, job("build", "build")), ask=ask).finished.status == "success"
+
+
+def test_a_stop_while_somebody_is_asked_ends_the_run() -> None:
+    stop = Stop()
+
+    def ask(_names: tuple[str, ...]) -> tuple[str, ...]:
+        stop.request("interrupted")
+        return ()
+
+    plan = plan_of(job("gate", when=When.MANUAL), job("deploy", "deploy"))
+    told = Told(plan, ask=ask, stop=stop)
+    assert told.finished.status is Status.CANCELED
+    assert told.statuses() == {"gate": "manual", "deploy": "canceled"}
+
+
+def test_a_delay_is_said_with_the_way_to_skip_it() -> None:
+    told = Told(plan_of(job("later", when=When.DELAYED, start_in=0.05)))
+    notes = [event for event in told.events if isinstance(event, JobNote)]
+    assert [(note.job, note.message) for note in notes] == [
+        ("later", "it is delayed and starts in 50ms; --now starts it at once")
+    ]

@@ -20,7 +20,7 @@ STATUS = Keyword(
     run=YES,
     parts=(
         Keyword(name="value", evaluated=True, run=YES),
-        Keyword(name="description", note="shown by a form of GitLab"),
+        Keyword(name="description", run=YES, note="asked for by `--as web` on a terminal"),
         Keyword(name="options", evaluated=True, note="the value must be one of them"),
         Keyword(name="expand", run=YES),
     ),
