@@ -36,6 +36,7 @@ COMMANDS = (
     "last",
     "logs",
     "rerun",
+    "watch",
     "shell",
     "list",
     "lint",

@@ -9,11 +9,13 @@ from homeport.cli.options import Commands, add_job_argument, add_parser, add_sou
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from homeport.errors import ExitCode, Problem
     from homeport.pipeline.execute.api import Stop
     from homeport.pipeline.execute.interactive import Interactive
     from homeport.pipeline.flow import Evaluation
-    from homeport.pipeline.model.event import RunFinished
+    from homeport.pipeline.model.event import Event, RunFinished
     from homeport.pipeline.report.console import Console
     from homeport.pipeline.report.jsonl import JsonLines
     from homeport.pipeline.run import RunOptions
@@ -130,10 +132,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    from homeport.cli.output import has_errors, print_problems
-    from homeport.cli.source import evaluate_for, worth_saying
-    from homeport.errors import HomeportError
-    from homeport.pipeline.model.pipeline import Verdict
+    from homeport.cli.source import evaluate_for
 
     if getattr(args, "shell_on_failure", False):
         from homeport.cli.shell import need_terminal
@@ -146,6 +145,24 @@ def main(args: argparse.Namespace) -> int:
 
         check_report_files(args)
     evaluation = evaluate_for(args)
+    status = checked(evaluation, args)
+    if status is not None:
+        return status
+    # What was made so far stays to the end; a run may take hours, so look for cycles again.
+    gc.freeze()
+    gc.enable()
+    stop = stop_on_signals()
+    return _status(run_jobs(evaluation, args, stop), stop, args)
+
+
+def checked(evaluation: "Evaluation", args: argparse.Namespace) -> int | None:
+    """Say what is to be known before a run; a status where there will be none. Raises with the
+    errors of the pipeline."""
+    from homeport.cli.output import has_errors, print_problems
+    from homeport.cli.source import worth_saying
+    from homeport.errors import HomeportError
+    from homeport.pipeline.model.pipeline import Verdict
+
     pipeline = evaluation.pipeline
     if pipeline.workflow.verdict is Verdict.OUT:
         print_problems(pipeline.problems)
@@ -161,7 +178,7 @@ def main(args: argparse.Namespace) -> int:
     )
     if pipeline.missing and (args.strict or not args.job):
         return _refuse(args)
-    return _run(evaluation, args)
+    return None
 
 
 def _uncommitted(evaluation: "Evaluation") -> "tuple[Problem, ...]":
@@ -230,7 +247,16 @@ def _refuse(args: argparse.Namespace) -> int:
     return ExitCode.ENVIRONMENT
 
 
-def _run(evaluation: "Evaluation", args: argparse.Namespace) -> int:
+def run_jobs(
+    evaluation: "Evaluation",
+    args: argparse.Namespace,
+    stop: "Stop",
+    *,
+    only: frozenset[str] | None = None,
+    hear: "Callable[[Event], None] | None" = None,
+) -> "RunFinished":
+    """Run what the arguments ask for, of the jobs `only`, and report it; `hear` gets every event,
+    too."""
     from msgspec import structs
 
     from homeport.cli.output import wants_colour
@@ -242,19 +268,22 @@ def _run(evaluation: "Evaluation", args: argparse.Namespace) -> int:
         needs=args.needs,
         now=args.now,
         play=tuple(args.manual),
+        only=only,
         colour=colour,
     )
-    # What was made so far stays to the end; a run may take hours, so look for cycles again.
-    gc.freeze()
-    gc.enable()
-    stop = stop_on_signals()
     with _report(args, colour=colour) as report:
         options = _asking(options, evaluation, report, stop, args)
         if getattr(args, "shell_on_failure", False):
             options = structs.replace(options, interactive=_shells(report))
-        finished = run_pipeline(evaluation, options, report, stop)
+
+        def emit(event: "Event") -> None:
+            if hear is not None:
+                hear(event)
+            report(event)
+
+        finished = run_pipeline(evaluation, options, report if hear is None else emit, stop)
     _tell_more(evaluation, finished.run, args)
-    return _status(finished, stop, args)
+    return finished
 
 
 def _asking(

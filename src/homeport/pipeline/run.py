@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from homeport.errors import UsageError
 from homeport.pipeline.execute.api import Snapshot, Stop
@@ -40,6 +40,7 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     """What to run of a pipeline, and how. `jobs` are names, groups or globs (none: everything);
     `needs` adds all that they need; `now` starts delayed jobs without their delay; `play` are
     manual jobs to start, by name, group or glob, where the whole pipeline is run.
+    `only` leaves out the other jobs (None: none), whatever is said to start those that are left.
     `ask` is put to somebody when manual jobs block all that is left. `interactive` opens shells on
     the terminal; where that is before the scripts, the run is not remembered."""
 
@@ -48,6 +49,7 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     now: bool = False
     play: tuple[str, ...] = ()
     colour: bool = False
+    only: frozenset[str] | None = None
     ask: Ask | None = None
     interactive: Interactive | None = None
 
@@ -157,6 +159,9 @@ def _select(evaluation: Evaluation, options: RunOptions) -> Selected:
         selected = select_jobs(pipeline, options.jobs, needs=options.needs)
     else:
         selected = select_all(pipeline, play=options.play)
+    if options.only is not None:
+        jobs = tuple(job for job in selected.jobs if job.name in options.only)
+        selected = structs.replace(selected, jobs=jobs)
     refuse_unresolved(selected)
     return selected
 

@@ -71,7 +71,7 @@ def test_completion_completes_job_names(shell: str) -> None:
 
 def test_zsh_completes_more_than_one_job() -> None:
     script = homeport("completion", "zsh").stdout
-    assert script.count(":_homeport_jobs") == 6
+    assert script.count(":_homeport_jobs") == 7
     assert '"*:a job, a parallel group or a glob' in script
 
 
