@@ -115,6 +115,13 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     )
     add_given_options(group)
     group.add_argument(
+        "--needs-artifacts",
+        metavar="GROUP/NAME:JOB[@REF]=PATH",
+        action="append",
+        default=[],
+        help="a folder or zip archive with what needs:project of that job gets; may be repeated",
+    )
+    group.add_argument(
         "--fail-on-child",
         action="store_true",
         help="exit 1 when a child pipeline fails that its trigger job does not wait for",

@@ -118,6 +118,8 @@ def _settings(root: Path, args: argparse.Namespace) -> "Settings":
         flags["pull_policy"] = flags["pull_policy"] or "never"
     if checkouts := getattr(args, "checkouts", None):
         flags["projects"] = _parse_checkouts(checkouts)
+    if mapped := getattr(args, "needs_artifacts", None):
+        flags["needs_artifacts"] = _parse_artifacts(mapped)
     if getattr(args, "secrets", None) or getattr(args, "id_tokens", None):
         from homeport.cli.given import given_files
 
@@ -148,6 +150,23 @@ def _parse_checkouts(pairs: list[str]) -> dict[str, str]:
             )
         projects[name] = str(find_repository(path).resolve())
     return projects
+
+
+def _parse_artifacts(pairs: list[str]) -> dict[str, str]:
+    """`--needs-artifacts GROUP/NAME:JOB[@REF]=PATH`: each to a folder or an archive."""
+    import os
+
+    mapped = {}
+    for pair in pairs:
+        name, equals, path = pair.partition("=")
+        project, _, job = name.partition(":")
+        if not (equals and project.strip("/") and job and path):
+            raise UsageError.of(
+                f"--needs-artifacts {pair}: not of the form GROUP/NAME:JOB[@REF]=PATH",
+                code="bad-needs-artifacts",
+            )
+        mapped[name] = os.path.abspath(path)  # noqa: PTH100
+    return mapped
 
 
 def parse_variables(pairs: list[str]) -> dict[str, str]:

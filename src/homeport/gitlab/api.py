@@ -96,6 +96,15 @@ class GitLab:
         )
         return tuple(_text(entry, "path") for entry in entries if entry.get("type") == "blob")
 
+    def artifacts(self, project: str, ref: str, job: str, *, limit: int) -> bytes:
+        """The archive (zip) of a job's artifacts in the last pipeline of a ref that succeeded."""
+        response = self._get(
+            f"/projects/{_part(project)}/jobs/artifacts/{_part(ref)}/download",
+            {"job": job},
+            limit=limit,
+        )
+        return self._accepted(response, f"the artifacts of {job} of {project} at {ref}").body
+
     def commit(self, project: str, ref: str) -> str:
         """The SHA that a branch, tag or short SHA stands for."""
         what = f"{ref} of {project}"

@@ -27,6 +27,7 @@ from homeport.pipeline.flow import Evaluation, now
 from homeport.pipeline.model.config import When
 from homeport.pipeline.model.event import Event, RunFinished
 from homeport.pipeline.model.plan import Plan, Runs
+from homeport.pipeline.needed import with_other_projects
 from homeport.pipeline.plan.plan import make_plan
 from homeport.pipeline.plan.registry_prefix import prefixes_of
 from homeport.pipeline.plan.selection import Selected, refuse_unresolved, select_all, select_jobs
@@ -101,7 +102,13 @@ def run_pipeline(
             interactive=options.interactive,
             key_folder=state_base(env),
         )
-        runner = make_runner(plan, earlier=state.latest, emit=emit, secrets=secrets)
+        runner = make_runner(
+            plan,
+            earlier=state.latest,
+            emit=emit,
+            secrets=secrets,
+            upstream=with_other_projects(lambda _need: None, evaluation, plan, run),
+        )
         slots = Slots(settings.concurrency)
         downstream = None
         if any(job.runs is Runs.DOWNSTREAM for job in plan.jobs):
@@ -119,7 +126,7 @@ def run_pipeline(
                     earlier=lambda _job: None,
                     emit=emit,
                     secrets=secrets | _secrets(child, env),
-                    upstream=upstream,
+                    upstream=with_other_projects(upstream, child, plan, run),
                     **_elsewhere(child, plan, evaluation, run),
                 ),
                 secrets=secrets,

@@ -105,6 +105,7 @@ KEYS: Mapping[str, Key] = {
     "mirror_ca": Key(Path, repository=False),
     "rewrite": Key(Target, repository=False, table=True),
     "projects": Key(Path, repository=False, table=True),
+    "needs_artifacts": Key(Path, repository=False, table=True),
     "secrets": Key(Path, repository=False, table=True),
     "id_tokens": Key(Path, repository=False, table=True),
 }

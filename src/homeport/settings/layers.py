@@ -44,7 +44,9 @@ class Layers:
         self._variables: dict[str, SettingsVariable] = {}
         self._tags: dict[str, TagRule] = {}
         self._hosts: dict[str, Host] = {}
-        self._plain: dict[str, dict[str, str]] = {"rewrite": {}, "secrets": {}, "id_tokens": {}}
+        self._plain: dict[str, dict[str, str]] = {
+            name: {} for name in ("rewrite", "secrets", "id_tokens", "needs_artifacts")
+        }
         self._lower: dict[str, dict[str, str]] = {"container_registries": {}, "projects": {}}
         self._masked: frozenset[str] = frozenset()
         self._origin: dict[str, str] = {}

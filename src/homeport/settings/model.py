@@ -116,11 +116,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     path of a PEM file of certificates to trust for every server, `hosts` are servers by `host` or
     `host:port` (lower case), `rewrite` maps prefixes of addresses to URLs or absolute paths
     (`gitlab/rewrite.py`), `projects` maps other projects (lower case) to absolute paths of their
-    checkouts: all three, like `variables_from`, are only ever the user's own. So is
-    `container_registry`, which is pulled from instead of Docker Hub, `container_registries` (by the
-    registry that each stands for), and whether Docker Hub's `library/` is written out there, and
-    `mirror_url` (`http[s]://HOST[:PORT]`), through which engines pull that jobs bring with them;
-    `mirror_ca` is the path of its own authority, `mirror_certificates` what is in it.
+    checkouts, `needs_artifacts` jobs of other projects (`GROUP/NAME:JOB` or `GROUP/NAME:JOB@REF`)
+    to absolute paths of what they leave: all of these, like `variables_from`, are only ever the
+    user's own. So is `container_registry`, which is pulled from instead of Docker Hub,
+    `container_registries` (by the registry that each stands for), and whether Docker Hub's
+    `library/` is written out there, and `mirror_url` (`http[s]://HOST[:PORT]`), through which
+    engines pull that jobs bring with them; `mirror_ca` is the path of its own authority,
+    `mirror_certificates` what is in it.
     `origin` names, for every dotted key that was set, the place that set it: `file:line`, an
     environment variable or a flag.
     """
@@ -146,6 +148,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     hosts: Mapping[str, Host] = {}
     rewrite: Mapping[str, str] = {}
     projects: Mapping[str, str] = {}
+    needs_artifacts: Mapping[str, str] = {}
     secrets: Mapping[str, str] = {}
     id_tokens: Mapping[str, str] = {}
     variables_from: VariablesFrom | None = None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from homeport.lib.units import format_seconds
 from homeport.pipeline.execute.api import ExecutorError, JobResult, Selection, Session
@@ -80,13 +80,25 @@ class Handover:
         return Needed(artifacts=tuple(trees), dotenv=dotenv, notes=tuple(notes))
 
     def needed_from(
-        self, upstream: Sequence[CrossNeed], find: Callable[[CrossNeed], Given | None]
+        self,
+        upstream: Sequence[CrossNeed],
+        expand: Callable[[str], str],
+        find: Callable[[CrossNeed], Given | None],
     ) -> tuple[Path, ...]:
-        """The artifacts of jobs in the pipelines above. Like GitLab, takes those of a job that has
-        succeeded, and fails without it."""
+        """The artifacts of jobs in the pipelines above, and of other projects. Like GitLab, takes
+        those of a job that has succeeded, and fails without it."""
         trees = []
-        for need in upstream:
-            given = find(need)
+        for written in upstream:
+            need = _expanded(written, expand)
+            try:
+                given = find(need)
+            except ExecutorError as error:
+                if need.optional:
+                    continue
+                raise ExecutorError(
+                    "This job could not start because it could not retrieve the needed artifacts: "
+                    f"{error}"
+                ) from error
             if given is not None and given.status is Status.SUCCESS:
                 trees += [given.artifacts] if given.artifacts else []
             elif not need.optional:
@@ -189,6 +201,13 @@ class Handover:
         finally:
             discard(partial)
         return True
+
+
+def _expanded(need: CrossNeed, expand: Callable[[str], str]) -> CrossNeed:
+    names = {name: getattr(need, name) for name in ("job", "project", "ref", "pipeline")}
+    return structs.replace(
+        need, **{name: expand(text) for name, text in names.items() if text is not None}
+    )
 
 
 def _is_due(artifacts: Artifacts, *, success: bool) -> bool:

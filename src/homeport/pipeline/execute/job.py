@@ -146,7 +146,7 @@ class JobRunner:
             environment = self._environment(job, attempt, executor, needed)
             secrets = self._secrets | environment.secrets
             redactor = Redactor(secrets)
-            above = self._handover.needed_from(_expanded(job, environment), self._upstream)
+            above = self._handover.needed_from(job.upstream, environment.expand, self._upstream)
             output = Output(job.name, log, Redactor(secrets), self._emit, self._clock)
             for note in (*job.notes, *needed.notes):
                 output.note(note, warning=note.startswith("WARNING: "))
@@ -346,17 +346,6 @@ class JobRunner:
                 warning=True,
             )
         return snapshot
-
-
-def _expanded(job: JobPlan, environment: Environment) -> tuple[CrossNeed, ...]:
-    return tuple(
-        structs.replace(
-            need,
-            pipeline=environment.expand(need.pipeline or ""),
-            job=environment.expand(need.job or ""),
-        )
-        for need in job.upstream
-    )
 
 
 def _secrets(job: JobPlan) -> tuple[ScopedVariable, ...]:

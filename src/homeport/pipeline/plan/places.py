@@ -102,6 +102,9 @@ def _lacking(
         if words := unmapped(config.secrets, settings, given):
             yield words
     for need in job.cross_needs:
-        if not need.optional and not (is_child and need.pipeline and need.job):
-            where = need.project or need.pipeline
-            yield f"it needs artifacts of {where}, which are not available here"
+        if need.optional or need.project or (is_child and need.pipeline and need.job):
+            continue
+        if need.job is None:
+            yield f"it mirrors the status of {need.pipeline}, which homeport does not know"
+        else:
+            yield f"it needs artifacts of pipeline {need.pipeline}, which are not available here"

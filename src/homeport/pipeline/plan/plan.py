@@ -90,7 +90,11 @@ class _Planner:
             resource_group=config.resource_group,
             interruptible=job.interruptible,
             trigger=self._trigger_of(job, index),
-            upstream=tuple(need for need in job.cross_needs if need.pipeline and need.artifacts),
+            upstream=tuple(
+                need
+                for need in job.cross_needs
+                if (need.project or (need.pipeline and is_child)) and need.job and need.artifacts
+            ),
         )
         if config.secrets:
             from homeport.pipeline.plan.secrets import with_secrets

@@ -22,7 +22,12 @@ STATUS = Keyword(
         Keyword(name="artifacts", evaluated=True, run=YES, cases=("needs-missing-artifacts",)),
         Keyword(name="optional", evaluated=True, run=YES, cases=("needs-optional-absent",)),
         Keyword(name="parallel:matrix", evaluated=True, run=YES, cases=("matrix",)),
-        Keyword(name="project", run=NOT_RUN, note="except with `optional`"),
+        Keyword(
+            name="project",
+            run=YES,
+            note="from a mapped folder, archive or checkout, else from the GitLab server",
+            cases=("needs-project", "needs-project-nowhere"),
+        ),
         Keyword(name="pipeline", run=NOT_RUN, note="except with `optional`"),
         Keyword(
             name="pipeline:job",
