@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import IO
@@ -64,6 +64,9 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
 }
 _CANARY = "homeport.canary"
 
+Watch = Callable[[Callable[[], None]], Callable[[], None]]
+"""Is given what ends git, to call it on request; gives back what takes it off again."""
+
 
 class GitError(HomeportError):
     """git refused or failed; the message is git's own last complaint, `said` all of its words."""
@@ -89,13 +92,15 @@ class Git:
         env: Mapping[str, str] = {},
         timeout: float = 60.0,
         config: bool = True,
+        watch: Watch | None = None,
     ) -> bytes:
         """Standard output of `git ARGS`; raises `GitError`, or `MissingError` without git.
 
         `timeout` is in seconds. `config` False leaves out the overrides that need the list of the
-        configuration (filters): right for calls that read no file of the working tree.
+        configuration (filters): right for calls that read no file of the working tree. By `watch`
+        a call that takes long can be ended.
         """
-        code, out, err = self._call(args, input, env, timeout, config)
+        code, out, err = self._call(args, input, env, timeout, config, watch=watch)
         if code != 0:
             raise _failure(args, err, code)
         return out
@@ -143,6 +148,8 @@ class Git:
         env: Mapping[str, str],
         timeout: float,
         config: bool,
+        *,
+        watch: Watch | None = None,
     ) -> tuple[int, bytes, bytes]:
         command = args[0]
         settings = _CONFIG if self._trusted else (*_CONFIG, "credential.helper=")
@@ -151,7 +158,8 @@ class Git:
             argv += ("-c", setting)
         argv += (command, *_OPTIONS.get(command, ()), *args[1:])
         overrides = _overrides(self.config) if config and command != "clone" else {}
-        return _spawn(argv, self.root, self._environment(env, command, overrides), stdin, timeout)
+        environment = self._environment(env, command, overrides)
+        return _spawn(argv, self.root, environment, stdin, timeout, watch=watch)
 
     def _environment(
         self, extra: Mapping[str, str], command: str, overrides: Mapping[str, str]
@@ -215,7 +223,13 @@ def _overrides(config: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
 
 
 def _spawn(
-    argv: list[str], cwd: Path, env: dict[str, str], stdin: bytes | None, timeout: float
+    argv: list[str],
+    cwd: Path,
+    env: dict[str, str],
+    stdin: bytes | None,
+    timeout: float,
+    *,
+    watch: Watch | None = None,
 ) -> tuple[int, bytes, bytes]:
     try:
         # A session of its own has no terminal, so nothing git starts can ask a question there.
@@ -234,6 +248,7 @@ def _spawn(
         raise MissingError.of(
             "git is not installed", code="git-missing", hint="install git and put it on PATH"
         ) from error
+    unwatch = None if watch is None else watch(lambda: _end(process.pid))
     try:
         out, err = process.communicate(stdin, timeout)
     except subprocess.TimeoutExpired as error:
@@ -245,6 +260,8 @@ def _spawn(
         _end(process.pid)
         raise
     finally:
+        if unwatch is not None:
+            unwatch()
         if process.returncode is None:
             process.wait()
         for pipe in (process.stdin, process.stdout, process.stderr):

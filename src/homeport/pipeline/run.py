@@ -10,7 +10,8 @@ from typing import Any
 from msgspec import Struct, structs
 
 from homeport.errors import UsageError
-from homeport.pipeline.execute.api import Snapshot, Stop
+from homeport.pipeline.execute.api import Stop
+from homeport.pipeline.execute.checkout import Checkout
 from homeport.pipeline.execute.dotenv import DotenvLimits
 from homeport.pipeline.execute.earlier import refuse_missing
 from homeport.pipeline.execute.ending import Ask
@@ -89,7 +90,7 @@ def run_pipeline(
         make_runner = partial(
             JobRunner,
             run=run,
-            snapshot=_snapshot(evaluation, plan, run.git_path, run.tree_path),
+            checkout=_checkout(evaluation, plan, run.git_path, run.tree_path, run.builds_path),
             executor_for=executors.of,
             clock=clock,
             now=now,
@@ -173,18 +174,26 @@ def _select(evaluation: Evaluation, options: RunOptions) -> Selected:
     return selected
 
 
-def _snapshot(evaluation: Evaluation, plan: Plan, into: Path, tree: Path) -> Snapshot:
+def _checkout(evaluation: Evaluation, plan: Plan, into: Path, tree: Path, builds: Path) -> Checkout:
     trigger, git = evaluation.trigger, evaluation.git
     origins = git.config.get("remote.origin.url", ())
-    return take_snapshot(
+    origin = origins[-1] if origins else None
+    snapshot = take_snapshot(
         git,
         git.root,
         trigger.commit.sha if trigger.commit else "",
         into=into,
         branch=trigger.branch,
-        origin=origins[-1] if origins else None,
+        origin=origin,
         tree=tree if trigger.committed or not _is_laid_out_once(plan) else None,
         committed=trigger.committed,
+    )
+    return Checkout(
+        snapshot,
+        git.root,
+        builds / ".sources",
+        origin=origin,
+        offline=evaluation.request.offline,
     )
 
 
@@ -208,7 +217,7 @@ def _elsewhere(child: Evaluation, plan: Plan, main: Evaluation, run: Run) -> dic
     folder.mkdir(mode=0o700)
     state = State.open(request.root, request.env, kept_runs=0, kept_bytes=0)
     return {
-        "snapshot": _snapshot(child, plan, folder / "git", folder / "tree"),
+        "checkout": _checkout(child, plan, folder / "git", folder / "tree", folder),
         "cache_folder": state.cache_path / "cache",
     }
 

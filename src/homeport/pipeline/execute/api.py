@@ -211,7 +211,8 @@ class Session(Protocol):
     def put(self, snapshot: Snapshot, artifacts: Sequence[Path]) -> None:
         """Lay out the workspace: the snapshot, then the trees of caches and artifacts, in order.
 
-        Each later one lies over what is there.
+        Each later one lies over what is there. Called again, also after a `run`, it lays the
+        workspace out anew.
         """
         ...
 

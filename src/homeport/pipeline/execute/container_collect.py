@@ -40,7 +40,7 @@ def collect(
         return (
             selection.untracked
             and not folder
-            and path not in tracked
+            and not _is_tracked(path, tracked)
             and path.partition("/")[0] != ".git"
             and not matcher.is_excluded(path)
         )
@@ -57,6 +57,13 @@ def collect(
             f"cannot take the artifacts: {error.filename or into.root}: {error.strerror or error}"
         ) from error
     return matcher.unmatched
+
+
+def _is_tracked(path: str, tracked: frozenset[str]) -> bool:
+    """Whether git tracks a path, or a submodule that it is in."""
+    while path and path not in tracked:
+        path = path.rpartition("/")[0]
+    return bool(path)
 
 
 Chosen = Callable[[str, bool], bool]

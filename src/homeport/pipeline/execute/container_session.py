@@ -24,9 +24,10 @@ from homeport.pipeline.execute.api import (
 )
 from homeport.pipeline.execute.container_archive import pack
 from homeport.pipeline.execute.container_collect import collect
-from homeport.pipeline.execute.container_git import RepositoryPacks, git_depth, tracked_files
+from homeport.pipeline.execute.container_git import RepositoryPacks, tracked_files
 from homeport.pipeline.execute.container_workspace import container_project_dir, workspace_items
 from homeport.pipeline.execute.script import quote
+from homeport.pipeline.execute.shallow import git_depth
 from homeport.pipeline.model.event import FailureReason
 
 if TYPE_CHECKING:

@@ -22,29 +22,25 @@ from homeport.pipeline.execute.api import (
     JobResult,
     JobSpec,
     Session,
-    Snapshot,
     Stop,
 )
+from homeport.pipeline.execute.checkout import Checkout, Sources
 from homeport.pipeline.execute.dotenv import NO_CHANGE, DotenvError, DotenvLimits
-from homeport.pipeline.execute.environment import (
-    Environment,
-    compose_environment,
-    parse_duration,
-)
+from homeport.pipeline.execute.environment import Environment, parse_duration
+from homeport.pipeline.execute.git_variables import clone_path
 from homeport.pipeline.execute.handover import Given, Handover, Needed
+from homeport.pipeline.execute.job_environment import job_environment
 from homeport.pipeline.execute.output import Output
 from homeport.pipeline.execute.phases import Phases
 from homeport.pipeline.execute.scripts import ScriptRunner
 from homeport.pipeline.execute.state import Finished, Run
 from homeport.pipeline.model.config import CrossNeed
 from homeport.pipeline.model.event import Event, FailureReason, Status
-from homeport.pipeline.model.plan import JobPlan, Plan, ScopedVariable
+from homeport.pipeline.model.plan import JobPlan, Plan, Runs
 
 if TYPE_CHECKING:
     from homeport.pipeline.execute.cache import JobCaches
     from homeport.pipeline.execute.interactive import Interactive
-
-_NO_CHECKOUT = frozenset({"none", "empty"})
 
 
 class JobRunner:
@@ -62,7 +58,7 @@ class JobRunner:
         self,
         plan: Plan,
         run: Run,
-        snapshot: Snapshot,
+        checkout: Checkout,
         *,
         executor_for: Callable[[JobPlan], Executor],
         earlier: Callable[[str], Finished | None],
@@ -82,7 +78,7 @@ class JobRunner:
     ) -> None:
         self._plan = plan
         self._run = run
-        self._snapshot = snapshot
+        self._checkout = checkout
         self._executor_for = executor_for
         self._handover = Handover(run, earlier, dotenv_limits)
         self._emit = emit
@@ -150,10 +146,14 @@ class JobRunner:
             output = Output(job.name, log, Redactor(secrets), self._emit, self._clock)
             for note in (*job.notes, *needed.notes):
                 output.note(note, warning=note.startswith("WARNING: "))
+            phases.begin("workspace")
+            sources = self._sources(job, environment, output, stop)
+            environment = structs.replace(environment, env={**environment.env, **sources.env})
             spec = self._spec(job, attempt, environment, output)
             result = self._work(
                 job,
                 environment=environment,
+                sources=sources,
                 open_session=partial(
                     executor.open,
                     spec,
@@ -190,34 +190,18 @@ class JobRunner:
         job: JobPlan,
         *,
         environment: Environment,
+        sources: Sources,
         open_session: Callable[[], Session],
         artifacts: Sequence[Path],
         output: Output,
         stop: Stop,
         phases: Phases,
     ) -> JobResult:
-        phases.begin("workspace" if job.image is None else "image")
+        if job.image is not None:
+            phases.begin("image")
         session = open_session()
         phases.begin("workspace")
         try:
-            tree = self._tree(environment, output)
-            caches = self._caches(job, environment, output) if job.cache else None
-            if caches is None:
-                session.put(tree, artifacts)
-            else:
-                with caches.restored() as restored:
-                    try:
-                        session.put(tree, (*restored, *artifacts))
-                    except ExecutorError as error:
-                        if not restored:
-                            raise
-                        _warn(output, f"WARNING: Failed to extract cache: {error}")
-                        session.close()
-                        session = open_session()
-                        session.put(tree, artifacts)
-            if self._interactive is not None and self._interactive.before:
-                self._interactive.open(job.name, session, stop)
-                return JobResult(status=Status.SUCCESS, exit_code=0)
             scripts = ScriptRunner(
                 job,
                 environment,
@@ -226,6 +210,28 @@ class JobRunner:
                 deadlines=self._deadlines,
                 colour=self._colour,
             )
+            tree = sources.snapshot
+            failed = self._before_sources(job, sources, session, scripts, stop=stop)
+            if failed is not None:
+                return failed
+            caches = self._caches(job, environment, output) if job.cache else None
+            if caches is None:
+                session.put(tree, (*sources.trees, *artifacts))
+            else:
+                with caches.restored() as restored:
+                    try:
+                        session.put(tree, (*sources.trees, *restored, *artifacts))
+                    except ExecutorError as error:
+                        if not restored:
+                            raise
+                        _warn(output, f"WARNING: Failed to extract cache: {error}")
+                        session.close()
+                        session = open_session()
+                        scripts.session = session
+                        session.put(tree, (*sources.trees, *artifacts))
+            if self._interactive is not None and self._interactive.before:
+                self._interactive.open(job.name, session, stop)
+                return JobResult(status=Status.SUCCESS, exit_code=0)
             if self._interactive is not None:
                 scripts.on_failure = partial(self._interactive.open, job.name, session, stop)
             phases.begin("script")
@@ -252,6 +258,21 @@ class JobRunner:
             phases.begin("cleanup")
             session.close()
 
+    def _before_sources(
+        self,
+        job: JobPlan,
+        sources: Sources,
+        session: Session,
+        scripts: ScriptRunner,
+        *,
+        stop: Stop,
+    ) -> JobResult | None:
+        """Run the job's hook; its failure, if it fails. Without sources there is none."""
+        if not job.pre_get_sources_script or sources.snapshot.git is None:
+            return None
+        session.put(self._checkout.nothing, ())
+        return scripts.before_sources(stop)
+
     def _caches(self, job: JobPlan, environment: Environment, output: Output) -> "JobCaches | None":
         if self._cache_folder is None:
             return None
@@ -265,11 +286,11 @@ class JobRunner:
             job.cache,
             CacheStore(self._cache_folder, self._cache_bytes),
             KeySources(
-                root=self._snapshot.root,
-                files=self._snapshot.files,
+                root=self._checkout.snapshot.root,
+                files=self._checkout.snapshot.files,
                 repository=root,
                 sha=self._plan.sha,
-                committed=self._snapshot.committed,
+                committed=self._checkout.snapshot.committed,
             ),
             expand=environment.expand,
             env=environment.env,
@@ -281,23 +302,14 @@ class JobRunner:
     def _environment(
         self, job: JobPlan, attempt: int, executor: Executor, needed: Needed
     ) -> Environment:
-        path = self._plan.project_path
-        project_dir = executor.project_dir(self._run.id, job.name, attempt, path)
-        compose = partial(
-            compose_environment,
-            job.variables,
-            dotenv=needed.dotenv,
-            overrides=(*job.overrides, *_secrets(job)),
-            project_dir=project_dir,
-            builds_dir=project_dir.removesuffix(f"/{path}"),
+        return job_environment(
+            job,
+            needed.dotenv,
+            self._plan.project_path,
+            lambda path: executor.project_dir(self._run.id, job.name, attempt, path),
             started_at=self._now(),
+            key_folder=self._key_folder,
         )
-        environment = compose()
-        if not job.id_tokens or self._key_folder is None:
-            return environment
-        from homeport.pipeline.execute.id_tokens import issue_tokens
-
-        return compose(tokens=issue_tokens(job, environment.expand, self._key_folder))
 
     def _spec(
         self, job: JobPlan, attempt: int, environment: Environment, output: Output
@@ -309,7 +321,7 @@ class JobRunner:
             attempt=attempt,
             env=environment.env,
             files=environment.files,
-            project_path=self._plan.project_path,
+            project_path=clone_path(environment) or self._plan.project_path,
             image=image,
             pull_policy=(image.pull_policy if image else ()) or self._pull_policy,
             masked=environment.secrets,
@@ -334,26 +346,16 @@ class JobRunner:
             return self._services_timeout
         return seconds
 
-    def _tree(self, environment: Environment, output: Output) -> Snapshot:
-        """What the job finds in its workspace before artifacts come over it."""
-        snapshot = self._snapshot
-        if environment.env.get("GIT_STRATEGY") in _NO_CHECKOUT:
-            return Snapshot(root=snapshot.root, files=(), git=None, objects=None)
-        wanted = environment.env.get("GIT_SUBMODULE_STRATEGY")
-        if wanted in ("normal", "recursive") and ".gitmodules" in snapshot.files:
-            output.note(
-                f"WARNING: GIT_SUBMODULE_STRATEGY is {wanted}, but submodules are left empty here",
-                warning=True,
-            )
-        return snapshot
-
-
-def _secrets(job: JobPlan) -> tuple[ScopedVariable, ...]:
-    if not job.secrets:
-        return ()
-    from homeport.pipeline.execute.given_files import read_secrets
-
-    return read_secrets(job.secrets)
+    def _sources(
+        self, job: JobPlan, environment: Environment, output: Output, stop: Stop
+    ) -> Sources:
+        return self._checkout.get(
+            environment,
+            environment.env["CI_PROJECT_DIR"],
+            packed=job.runs is Runs.CONTAINER,
+            warn=partial(_warn, output),
+            stop=stop,
+        )
 
 
 def _warn(output: Output, message: str) -> None:

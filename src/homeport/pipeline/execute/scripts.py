@@ -22,8 +22,8 @@ _EXPIRED = "timeout"
 class ScriptRunner:
     """Runs before_script with script, and then after_script, once.
 
-    `out_of_time` tells afterwards whether the job's whole time was used up. `on_failure` is called
-    between the two when the first has failed.
+    `session` is where they run. `out_of_time` tells afterwards whether the job's whole time was
+    used up. `on_failure` is called between the two when the first has failed.
     """
 
     def __init__(
@@ -39,11 +39,23 @@ class ScriptRunner:
         self._deadlines = deadlines
         self._job = job
         self._environment = environment
-        self._session = session
+        self.session = session
         self._output = output
         self._colour = colour
         self.out_of_time = False
         self.on_failure: Callable[[], object] = lambda: None
+
+    def before_sources(self, stop: Stop) -> JobResult | None:
+        """Run `hooks:pre_get_sources_script`; the result of the job if that was its end."""
+        # Not in the project's folder: that is made anew for the sources.
+        script = 'cd "$CI_BUILDS_DIR" || exit 1\n'
+        script += self._text(self._job.pre_get_sources_script)
+        ended, expired = self._within(script, self._job.timeout, stop)
+        if expired:
+            self.out_of_time = True
+            return _expired(self._job.timeout)
+        result = _result(ended, stop)
+        return None if result.status is Status.SUCCESS else result
 
     def run(self, stop: Stop) -> JobResult:
         """The result as far as the scripts decide it."""
@@ -61,21 +73,8 @@ class ScriptRunner:
         ended, expired = self._within(script, min(limit, job.timeout), stop)
         if expired:
             self.out_of_time = limit >= job.timeout
-            return JobResult(
-                status=Status.FAILED,
-                failure=FailureReason.JOB_EXECUTION_TIMEOUT,
-                message=f"execution took longer than {format_seconds(min(limit, job.timeout))}",
-            )
-        if stop.reason is not None:
-            return JobResult(status=Status.CANCELED, message=stop.reason)
-        if ended.code == 0:
-            return JobResult(status=Status.SUCCESS, exit_code=0)
-        return JobResult(
-            status=Status.FAILED,
-            exit_code=ended.code,
-            failure=ended.failure or FailureReason.SCRIPT_FAILURE,
-            message=ended.message,
-        )
+            return _expired(min(limit, job.timeout))
+        return _result(ended, stop)
 
     def _after_script(self, result: JobResult, stop: Stop) -> JobResult:
         """Run it whatever became of the job, also when that was stopped.
@@ -132,7 +131,7 @@ class ScriptRunner:
         unsubscribe = outer.subscribe(heed)
         cancel = self._deadlines.after(seconds, lambda: own.request(_EXPIRED))
         try:
-            ended = self._session.run(script, self._output.write, own)
+            ended = self.session.run(script, self._output.write, own)
         finally:
             cancel()
             unsubscribe()
@@ -163,3 +162,24 @@ class ScriptRunner:
 
     def _warn(self, message: str) -> None:
         self._output.note(message, warning=True)
+
+
+def _expired(seconds: float) -> JobResult:
+    return JobResult(
+        status=Status.FAILED,
+        failure=FailureReason.JOB_EXECUTION_TIMEOUT,
+        message=f"execution took longer than {format_seconds(seconds)}",
+    )
+
+
+def _result(ended: Exit, stop: Stop) -> JobResult:
+    if stop.reason is not None:
+        return JobResult(status=Status.CANCELED, message=stop.reason)
+    if ended.code == 0:
+        return JobResult(status=Status.SUCCESS, exit_code=0)
+    return JobResult(
+        status=Status.FAILED,
+        exit_code=ended.code,
+        failure=ended.failure or FailureReason.SCRIPT_FAILURE,
+        message=ended.message,
+    )

@@ -133,6 +133,8 @@ class ShellSession:
     def put(self, snapshot: Snapshot, artifacts: Sequence[Path]) -> None:
         try:
             os.makedirs(self._folder, mode=0o700, exist_ok=True)
+            for path in (self._project, f"{self._project}.tmp"):
+                remove(path)  # of an earlier call
             lay_out(snapshot, self._project)
             for tree in artifacts:
                 overlay(os.fspath(tree), self._project)

@@ -100,8 +100,11 @@ def _check_out(git: Git, sha: str, index: Path, tree: Path) -> tuple[str, ...]:
     git.run("read-tree", sha, env=env, config=False)
     git.run("checkout-index", "--all", "--force", f"--prefix={tree}/", env=env, timeout=600.0)
     listed = git.run("ls-files", "-z", "--stage", env=env, config=False)
-    entries = (entry.partition("\t") for entry in os.fsdecode(listed).split("\0")[:-1])
-    return tuple(path for head, _, path in entries if not head.startswith("160000"))
+    entries = [entry.partition("\t") for entry in os.fsdecode(listed).split("\0")[:-1]]
+    for head, _, path in entries:
+        if head.startswith("160000"):  # an empty folder, as git makes for a submodule
+            (tree / path).mkdir(parents=True, exist_ok=True)
+    return tuple(path for _, _, path in entries)
 
 
 def find_repository(root: str) -> tuple[str, str]:
@@ -146,7 +149,7 @@ def _config(sha: str, origin: str | None, *, partial: bool) -> str:
     if origin:
         lines += [
             '[remote "origin"]',
-            f"\turl = {_config_value(without_credentials(origin))}",
+            f"\turl = {config_value(without_credentials(origin))}",
             "\tfetch = +refs/heads/*:refs/remotes/origin/*",
         ]
         if "partialClone" in extensions:
@@ -164,7 +167,7 @@ def without_credentials(url: str) -> str:
     return f"{match[1]}://{url[match.end() :]}"
 
 
-def _config_value(text: str) -> str:
+def config_value(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
 
@@ -228,7 +231,7 @@ def _alternates(objects: str) -> list[str]:
 
 def _alternates_line(path: str) -> str:
     if path.startswith(('"', "#")) or "\n" in path:
-        return _config_value(path)
+        return config_value(path)
     return path
 
 

@@ -102,6 +102,7 @@ class JobPlan(Struct, frozen=True, kw_only=True):
     before_script: tuple[str, ...] = ()
     script: tuple[str, ...] = ()
     after_script: tuple[str, ...] = ()
+    pre_get_sources_script: tuple[str, ...] = ()
     when: When = When.ON_SUCCESS
     start_in: float | None = None
     allow_failure: AllowFailure = AllowFailure(allowed=False)

@@ -10,7 +10,7 @@ from homeport.errors import Problem, Severity
 from homeport.pipeline.model.pipeline import PipelineJob
 
 WHOLE: Final = frozenset((
-    "dast_configuration", "environment", "hooks", "identity", "inputs", "interruptible",
+    "dast_configuration", "environment", "identity", "inputs", "interruptible",
     "pages", "release",
 ))  # fmt: skip
 """Keywords of a job of which nothing, or not what they are for, happens."""
@@ -54,8 +54,6 @@ def _names(job: PipelineJob) -> Iterator[str]:
     for key in config.raw.keys() & PARTS.keys():
         yield from _parts(key, config.raw[key])
     # What is inherited does not stand in the job itself.
-    if config.pre_get_sources_script:
-        yield "hooks"
     if config.interruptible:
         yield "interruptible"
     if config.artifacts is not None and "artifacts" not in config.raw:

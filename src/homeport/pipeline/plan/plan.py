@@ -77,6 +77,7 @@ class _Planner:
             before_script=config.before_script,
             script=config.script,
             after_script=config.after_script,
+            pre_get_sources_script=config.pre_get_sources_script,
             when=_when(job.when, named=named),
             start_in=None if named else job.start_in,
             allow_failure=job.allow_failure,

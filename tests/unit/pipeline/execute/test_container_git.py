@@ -8,12 +8,8 @@ import pytest
 
 from homeport.lib.git import Git
 from homeport.pipeline.execute.api import ExecutorError, Snapshot
-from homeport.pipeline.execute.container_git import (
-    RepositoryPacks,
-    cut_history,
-    git_depth,
-    tracked_files,
-)
+from homeport.pipeline.execute.container_git import RepositoryPacks, tracked_files
+from homeport.pipeline.execute.shallow import cut_history, git_depth
 from homeport.pipeline.execute.snapshot import take_snapshot
 
 LINE = {"d": ["c"], "c": ["b"], "b": ["a"], "a": []}

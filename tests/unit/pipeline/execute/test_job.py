@@ -21,6 +21,7 @@ from homeport.pipeline.execute.api import (
     Stop,
     unheard,
 )
+from homeport.pipeline.execute.checkout import Checkout
 from homeport.pipeline.execute.job import JobRunner
 from homeport.pipeline.execute.state import Finished, Run, State
 from homeport.pipeline.execute.stored_tree import StoredTree
@@ -139,9 +140,7 @@ class Bench:
         self.events: list[Event] = []
         self.fake = Fake()
         self.earlier: dict[str, Finished] = {}
-        self.snapshot = Snapshot(
-            root=tmp_path, files=("a", ".gitmodules"), git=tmp_path, objects=None
-        )
+        self.snapshot = Snapshot(root=tmp_path, files=("a",), git=None, objects=None)
         self.plan = Plan(
             stages=("test",), jobs=(), root="/r", sha="a" * 40, ref="main", project_path="g/n"
         )
@@ -151,7 +150,7 @@ class Bench:
         return JobRunner(
             self.plan,
             self.current,
-            self.snapshot,
+            Checkout(self.snapshot, self.snapshot.root, self.snapshot.root / "sources"),
             executor_for=lambda _: self.fake.executor(),
             earlier=self.earlier.get,
             emit=self.events.append,
@@ -463,18 +462,6 @@ def test_secrets_show_nowhere(bench: Bench) -> None:
     for text in map(str, (result, *bench.events)):
         assert "hunter22" not in text
         assert "global-secret" not in text
-
-
-@pytest.mark.parametrize("strategy", ["none", "empty"])
-def test_without_a_checkout_the_workspace_is_empty(bench: Bench, strategy: str) -> None:
-    bench.run(saying(""), variables=variables(GIT_STRATEGY=strategy))
-    assert bench.fake.snapshot is not None
-    assert (bench.fake.snapshot.files, bench.fake.snapshot.git) == ((), None)
-
-
-def test_submodules_that_a_job_asks_for_are_warned_about(bench: Bench) -> None:
-    bench.run(saying(""), variables=variables(GIT_SUBMODULE_STRATEGY="recursive"))
-    assert "submodules are left empty here" in bench.notes[-1]
 
 
 def test_a_log_that_cannot_be_written_is_a_failure_in_words(bench: Bench) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from homeport.pipeline.execute.api import JobResult, Snapshot, Stop
+from homeport.pipeline.execute.checkout import Checkout
 from homeport.pipeline.execute.job import JobRunner
 from homeport.pipeline.execute.shell import ShellExecutor
 from homeport.pipeline.execute.state import Run, State
@@ -33,7 +34,11 @@ class Jobs:
         self.runner = JobRunner(
             Plan(stages=(), jobs=(), root=str(root), sha="", ref="main", project_path="g/n"),
             self.current,
-            Snapshot(root=root, files=("file",), git=None, objects=None),
+            Checkout(
+                Snapshot(root=root, files=("file",), git=None, objects=None),
+                root,
+                self.current.builds_path / ".sources",
+            ),
             executor_for=lambda _: executor,
             earlier=self.state.latest,
             emit=self.events.append,

@@ -199,9 +199,9 @@ def test_few_processes_are_started(work: Path, monkeypatch: pytest.MonkeyPatch) 
     started: list[str] = []
     spawn = git._spawn
 
-    def count(argv: list[str], *rest: object) -> object:
+    def count(argv: list[str], *rest: object, **more: object) -> object:
         started.append(next(arg for arg in argv[1:] if arg in {"config", "cat-file", "status"}))
-        return spawn(argv, *rest)  # type: ignore[arg-type]
+        return spawn(argv, *rest, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(git, "_spawn", count)
     read(work)

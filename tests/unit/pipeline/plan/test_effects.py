@@ -27,7 +27,7 @@ CASES: list[tuple[str, str | None]] = [
         "environment, release",
     ),
     ("{x: {script: e, pages: false}, y: {script: e, pages: true}}", "pages"),
-    ("{default: {hooks: {pre_get_sources_script: a}}, x: {script: e}}", "hooks"),
+    ("{default: {hooks: {pre_get_sources_script: a}}, x: {script: e}}", None),
     ("{default: {interruptible: true}, x: {script: e, interruptible: false}}", None),
     ("{default: {interruptible: true}, x: {script: e}}", "interruptible"),
 ]

@@ -7,14 +7,17 @@ from typing import Any
 
 from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.keyword.script import parse_commands
-from homeport.pipeline.config.status import NO_EFFECT, Keyword
+from homeport.pipeline.config.status import YES, Keyword
 
 STATUS = Keyword(
     name="hooks",
-    run=NO_EFFECT,
+    run=YES,
     parts=(
         Keyword(
-            name="pre_get_sources_script", run=NO_EFFECT, note="sources are copied, not fetched"
+            name="pre_get_sources_script",
+            run=YES,
+            note="in the job's own place, in the folder of builds",
+            cases=("hooks", "hooks-fail"),
         ),
     ),
 )
