@@ -51,7 +51,7 @@ docs: .venv/.dev ## write the pages that are made from the code
 	$(BIN)/python tools/keywords.py
 
 bench: .venv/.run ## measure CPU time beside the peers; prints a table
-	@$(BIN)/python -m benchmarks
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks
 
 bench-mirror: .venv/.dev ## measure the mirror beside nginx and docker-registry (both installed)
 	@$(BIN)/python -m benchmarks.mirror

@@ -5,12 +5,17 @@ command of homeport that fails does.
 """
 
 import argparse
+import os
+import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from benchmarks.cases import all_cases
+from benchmarks.cases import Maker, all_cases
+from benchmarks.jobs import container_cases, shell_cases
 from benchmarks.measure import measure
 from benchmarks.peers import cache_folder, install
 from benchmarks.report import head, section
@@ -33,13 +38,31 @@ def main() -> int:
         def repository(name: str) -> Path:
             return make_repository(Path(folder), name)
 
-        for case in all_cases(programs, repository, home):
-            if options.only not in case.title:
-                continue
-            costs, failures = measure(case.commands, options.rounds)
-            print("\n".join(section(case, costs, failures)), flush=True)
-            broken |= any(label in failures for label in case.own)
+        make = Maker(programs, repository, home)
+        with docker_engine() as engine:
+            cases = [*all_cases(make), *shell_cases(make)]
+            if engine is not None:
+                cases += container_cases(make, engine)
+            for case in cases:
+                if options.only not in case.title:
+                    continue
+                costs, failures = measure(case.commands, options.rounds)
+                print("\n".join(section(case, costs, failures)), flush=True)
+                broken |= any(label in failures for label in case.own)
     return 1 if broken else 0
+
+
+@contextmanager
+def docker_engine() -> Iterator[str | None]:
+    """A Docker engine of the benchmark's own with the image; None where it cannot be had."""
+    if os.geteuid() or not (shutil.which("dockerd") and shutil.which("docker")):
+        print("\nNot measured: containers (this takes root, dockerd and docker)")
+        yield None
+        return
+    from testbed.engines import networked_docker
+
+    with networked_docker() as address:
+        yield address
 
 
 if __name__ == "__main__":

@@ -35,13 +35,15 @@ class Case(NamedTuple):
     @property
     def own(self) -> tuple[str, ...]:
         """The labels of homeport's own commands."""
-        peers = (FLOOR, GCL, GCL_BARE, GCIL)
-        return tuple(label for label, *_ in self.commands if label not in peers)
+        return tuple(
+            label
+            for label, *_ in self.commands
+            if not label.startswith(FLOOR) and label not in (GCL, GCL_BARE, GCIL)
+        )
 
 
-def all_cases(programs: Programs, repositories: Callable[[str], Path], home: Path) -> list[Case]:
-    """Every case for which the programs are there; `home` is an empty folder for their state."""
-    make = _Maker(programs, repositories, home)
+def all_cases(make: "Maker") -> list[Case]:
+    """Evaluation, and the run of one job."""
     return [
         make.version(),
         make.listing("hello", floor=("sh", str(FLOORS / "git_facts.sh")), targets=_LIST),
@@ -68,45 +70,66 @@ _LARGE = (
 )
 
 
-class _Maker:
-    def __init__(self, programs: Programs, repositories: Callable[[str], Path], home: Path) -> None:
+class Maker:
+    """Makes commands of the programs that are there. `home` is an empty folder for their state,
+    `env` what they get beside."""
+
+    def __init__(
+        self,
+        programs: Programs,
+        repositories: Callable[[str], Path],
+        home: Path,
+        env: Mapping[str, str] = {},
+    ) -> None:
         self._programs = programs
-        self._repositories = repositories
+        self.repository = repositories
         self._home = home
+        self._extra = env
+
+    def with_env(self, env: Mapping[str, str]) -> "Maker":
+        return Maker(self._programs, self.repository, self._home, {**self._extra, **env})
+
+    @property
+    def homeport(self) -> tuple[str, ...]:
+        return self._programs.homeport
+
+    @property
+    def python(self) -> str:
+        return self._programs.python
 
     def version(self) -> Case:
         floor = (self._programs.python, str(FLOORS / "import_argparse.py"))
         return Case(
             "homeport --version",
             (
-                self._command(FLOOR, floor, self._home),
-                self._command(HOMEPORT, (*self._programs.homeport, "--version"), self._home),
-                *self._peers(self._home, ("--version",), ("--version",)),
+                self.command(FLOOR, floor, self._home),
+                self.command(HOMEPORT, (*self._programs.homeport, "--version"), self._home),
+                *self.peers(self._home, ("--version",), ("--version",)),
             ),
             (Target("at most twice the floor", _ratio(HOMEPORT, FLOOR), 2),),
         )
 
     def listing(self, name: str, *, floor: tuple[str, ...], targets: tuple[Target, ...]) -> Case:
-        root = self._repositories(name)
+        root = self.repository(name)
         return Case(
             f"homeport list, {name}",
             (
-                self._command(FLOOR, floor, root),
-                self._command(HOMEPORT, (*self._programs.homeport, "list"), root),
+                self.command(FLOOR, floor, root),
+                self.command(HOMEPORT, (*self._programs.homeport, "list"), root),
                 # gcil's --list asks which job to run; --dump is what it has for programs.
-                *self._peers(root, ("--list",), ("--dump",)),
+                *self.peers(root, ("--list",), ("--dump",)),
             ),
             targets,
         )
 
     def run_one_job(self) -> Case:
-        root = self._repositories("run1")
+        root = self.repository("run1")
         return Case(
             "homeport run, one shell job",
             (
-                self._command(FLOOR, (str(FLOORS / "echo.sh"),), root),
-                self._command(HOMEPORT, (*self._programs.homeport, "run"), root),
-                *self._peers(root, (), ("-H", "-p")),
+                self.command(FLOOR, (str(FLOORS / "echo.sh"),), root),
+                self.command(HOMEPORT, (*self._programs.homeport, "run"), root),
+                *self.peers(root, (), ("-H", "-p")),
             ),
             (Target(f"at most 1/2 of {GCIL}", _ratio(HOMEPORT, GCIL), 0.5),),
         )
@@ -114,10 +137,10 @@ class _Maker:
     def growth(self, kind: str) -> Case:
         sizes = (1000, 5000)
         commands = tuple(
-            self._command(
+            self.command(
                 f"{size:,} jobs",
                 (*self._programs.homeport, "list"),
-                self._repositories(f"{kind}{size}"),
+                self.repository(f"{kind}{size}"),
             )
             for size in sizes
         )
@@ -130,23 +153,24 @@ class _Maker:
         return Case(f"growth of homeport list, {kind}", commands, (target,))
 
     def yaml_floor(self, name: str) -> tuple[str, ...]:
-        file = self._repositories(name) / ".gitlab-ci.yml"
+        file = self.repository(name) / ".gitlab-ci.yml"
         return (self._programs.python, str(FLOORS / "yaml_events.py"), str(file))
 
-    def _peers(
-        self, root: Path, gcl: tuple[str, ...], gcil: tuple[str, ...]
+    def peers(
+        self, root: Path, gcl: tuple[str, ...], gcil: tuple[str, ...] | None
     ) -> tuple[Command, ...]:
+        """The peers with these arguments; gitlabci-local is left out where it has none."""
         commands = []
         if program := self._programs.gitlab_ci_local:
-            commands.append(self._command(GCL, (*program, *gcl), root))
+            commands.append(self.command(GCL, (*program, *gcl), root))
             if gcl != ("--version",):
                 bare = (*program, *gcl, "--no-json-schema-validation")
-                commands.append(self._command(GCL_BARE, bare, root))
-        if program := self._programs.gitlabci_local:
-            commands.append(self._command(GCIL, (*program, *gcil), root))
+                commands.append(self.command(GCL_BARE, bare, root))
+        if gcil is not None and (program := self._programs.gitlabci_local):
+            commands.append(self.command(GCIL, (*program, *gcil), root))
         return tuple(commands)
 
-    def _command(self, label: str, argv: tuple[str, ...], cwd: Path) -> Command:
+    def command(self, label: str, argv: tuple[str, ...], cwd: Path) -> Command:
         return Command(label, argv, cwd, self._env())
 
     def _env(self) -> Mapping[str, str]:
@@ -158,4 +182,5 @@ class _Maker:
             "XDG_CACHE_HOME": f"{home}/.cache",
             "XDG_CONFIG_HOME": f"{home}/.config",
             "XDG_STATE_HOME": f"{home}/.local/state",
+            **self._extra,
         }

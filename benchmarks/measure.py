@@ -24,10 +24,12 @@ class Command(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """One run: user and system seconds of the process tree, and seconds on the wall."""
+    """One run: user and system seconds of the process tree, seconds on the wall, and the bytes that
+    the largest of its processes held at most."""
 
     cpu: float
     wall: float
+    memory: int
 
 
 class Costs(NamedTuple):
@@ -43,6 +45,10 @@ class Costs(NamedTuple):
     @property
     def wall(self) -> float:
         return statistics.median(run.wall for run in self.runs)
+
+    @property
+    def memory(self) -> float:
+        return statistics.median(run.memory for run in self.runs)
 
     @property
     def spread(self) -> tuple[float, float]:
@@ -101,7 +107,8 @@ def run(command: Command) -> Cost:
     if process.returncode:
         sys.stderr.buffer.write(errors)
         raise BrokenRunError(f"ended with {process.returncode}, see its errors above")
-    return Cost(usage.ru_utime + usage.ru_stime, time.perf_counter() - begin)
+    cpu = usage.ru_utime + usage.ru_stime
+    return Cost(cpu, time.perf_counter() - begin, usage.ru_maxrss * 1024)
 
 
 def _stop_after(process: subprocess.Popen[bytes], seconds: float) -> threading.Timer:

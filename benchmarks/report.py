@@ -17,7 +17,8 @@ def head(programs: Programs, rounds: int) -> Iterator[str]:
         f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} CPUs; load "
         f"{os.getloadavg()[0]:.1f} at the start. User and system time of the process tree, median "
         f"of {rounds} runs taken in turns after one warm-up; the spread is the cheapest and the "
-        "dearest run."
+        "dearest run. MB is what the largest process of the tree held at most; an engine's own "
+        "work is in the wall time alone."
     )
     for reason in programs.missing:
         yield ""
@@ -30,15 +31,16 @@ def section(case: Case, costs: Mapping[str, Costs], failures: Mapping[str, str])
     yield ""
     yield f"## {case.title}"
     yield ""
-    yield "| command | CPU ms | spread | wall ms | to homeport |"
-    yield "|---|--:|--:|--:|--:|"
+    yield "| command | CPU ms | spread | wall ms | MB | to homeport |"
+    yield "|---|--:|--:|--:|--:|--:|"
     for label, cost in costs.items():
         low, high = (round(1000 * seconds) for seconds in cost.spread)
         ratio = f"{cost.cpu / own.cpu:.2f}" if own else ""
         cpu, wall = round(1000 * cost.cpu), round(1000 * cost.wall)
-        yield f"| {label} | {cpu} | {low} to {high} | {wall} | {ratio} |"
+        memory = round(cost.memory / 1e6)
+        yield f"| {label} | {cpu} | {low} to {high} | {wall} | {memory} | {ratio} |"
     for label, reason in failures.items():
-        yield f"| {label} | {reason} | | | |"
+        yield f"| {label} | {reason} | | | | |"
     if case.targets:
         yield ""
     for target in case.targets:

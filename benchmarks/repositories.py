@@ -10,12 +10,16 @@ from pathlib import Path
 STAGES = 8
 GROUP = 40
 """Jobs that share one template."""
+LAYER = 20
+FILES = 2000
+"""What the jobs of `artN` hand on."""
 
 
 def make_repository(folder: Path, name: str) -> Path:
     """The repository `name` under `folder`, made anew: one commit, an origin, its default branch.
 
-    Names: `hello`, `run1`, `synN` and `plainN` with N jobs.
+    Names: `hello`, `run1`, and with N jobs `synN`, `plainN`, `runN`, `dagN`, `artN` and `dkN`;
+    `logN` prints N lines.
     """
     root = folder / name
     shutil.rmtree(root, ignore_errors=True)
@@ -31,7 +35,15 @@ def pipeline(name: str) -> str:
     kind = name.rstrip("0123456789")
     if name in ("hello", "run1"):
         return "greet:\n  script:\n    - echo hello\n"
-    lines: Callable[[int], Iterator[str]] = {"syn": _synthetic, "plain": _plain}[kind]
+    lines: Callable[[int], Iterator[str]] = {
+        "syn": _synthetic,
+        "plain": _plain,
+        "run": _independent,
+        "dag": _layers,
+        "art": _chain,
+        "dk": _containers,
+        "log": _talker,
+    }[kind]
     return "\n".join(lines(int(name[len(kind) :]))) + "\n"
 
 
@@ -46,6 +58,41 @@ def _plain(jobs: int) -> Iterator[str]:
         yield f"task{index}:"
         yield f"  stage: stage{_stage(index, jobs)}"
         yield f"  script: [echo task {index}]"
+
+
+def _independent(jobs: int) -> Iterator[str]:
+    for index in range(jobs):
+        yield f"task{index}:\n  script: [echo task {index}]"
+
+
+def _containers(jobs: int) -> Iterator[str]:
+    for index in range(jobs):
+        yield f"task{index}:\n  image: busybox:latest\n  script: [echo task {index}]"
+
+
+def _layers(jobs: int) -> Iterator[str]:
+    """Layers of 20 jobs, each of which needs three of the layer before."""
+    for index in range(jobs):
+        layer, place = divmod(index, LAYER)
+        needs = [(layer - 1) * LAYER + (place + step) % LAYER for step in range(3) if layer]
+        named = ", ".join(f"task{need}" for need in needs)
+        yield f"task{index}:\n  needs: [{named}]\n  script: [echo task {index}]"
+
+
+def _chain(jobs: int) -> Iterator[str]:
+    """The first makes files, each hands them on to the next."""
+    for index in range(jobs):
+        made = f"mkdir files; for n in $(seq {FILES}); do echo $n > files/$n; done"
+        yield from (
+            f"task{index}:",
+            f"  needs: [{f'task{index - 1}' if index else ''}]",
+            f"  script: ['{'ls files | wc -l' if index else made}']",
+            "  artifacts: {paths: [files/]}",
+        )
+
+
+def _talker(lines: int) -> Iterator[str]:
+    yield f"talk:\n  script:\n    - seq 1 {lines} | sed 's/^/this is line number /'"
 
 
 def _synthetic(jobs: int) -> Iterator[str]:
