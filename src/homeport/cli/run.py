@@ -59,6 +59,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     """How to run, whichever jobs."""
     from homeport.cli.container_options import add_container_options
     from homeport.cli.given import add_given_options
+    from homeport.cli.other_projects import add_project_options
     from homeport.cli.report_files import add_report_options
 
     group = parser.add_argument_group("the run")
@@ -105,22 +106,8 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--fail-on-blocked", action="store_true", help="exit 1 when a manual job blocks the rest"
     )
-    group.add_argument(
-        "--project",
-        dest="checkouts",
-        metavar="GROUP/NAME=PATH",
-        action="append",
-        default=[],
-        help="the checkout to run where a job triggers that project; may be repeated",
-    )
+    add_project_options(group)
     add_given_options(group)
-    group.add_argument(
-        "--needs-artifacts",
-        metavar="GROUP/NAME:JOB[@REF]=PATH",
-        action="append",
-        default=[],
-        help="a folder or zip archive with what needs:project of that job gets; may be repeated",
-    )
     group.add_argument(
         "--fail-on-child",
         action="store_true",

@@ -116,10 +116,10 @@ def _settings(root: Path, args: argparse.Namespace) -> "Settings":
     if args.offline:
         # Nothing may touch the network: an image that is not here is missing, not pulled.
         flags["pull_policy"] = flags["pull_policy"] or "never"
-    if checkouts := getattr(args, "checkouts", None):
-        flags["projects"] = _parse_checkouts(checkouts)
-    if mapped := getattr(args, "needs_artifacts", None):
-        flags["needs_artifacts"] = _parse_artifacts(mapped)
+    if getattr(args, "checkouts", None) or getattr(args, "needs_artifacts", None):
+        from homeport.cli.other_projects import project_flags
+
+        flags |= project_flags(args)
     if getattr(args, "secrets", None) or getattr(args, "id_tokens", None):
         from homeport.cli.given import given_files
 
@@ -137,36 +137,6 @@ def _settings(root: Path, args: argparse.Namespace) -> "Settings":
         flags |= container_flags(args)
     flags["variables"] = parse_variables(args.variable)
     return load_settings(root, os.environ, flags)
-
-
-def _parse_checkouts(pairs: list[str]) -> dict[str, str]:
-    """`--project GROUP/NAME=PATH`: each to the root of the repository that holds the path."""
-    projects = {}
-    for pair in pairs:
-        name, equals, path = pair.partition("=")
-        if not (equals and name.strip("/") and path):
-            raise UsageError.of(
-                f"--project {pair}: not of the form GROUP/NAME=PATH", code="bad-project"
-            )
-        projects[name] = str(find_repository(path).resolve())
-    return projects
-
-
-def _parse_artifacts(pairs: list[str]) -> dict[str, str]:
-    """`--needs-artifacts GROUP/NAME:JOB[@REF]=PATH`: each to a folder or an archive."""
-    import os
-
-    mapped = {}
-    for pair in pairs:
-        name, equals, path = pair.partition("=")
-        project, _, job = name.partition(":")
-        if not (equals and project.strip("/") and job and path):
-            raise UsageError.of(
-                f"--needs-artifacts {pair}: not of the form GROUP/NAME:JOB[@REF]=PATH",
-                code="bad-needs-artifacts",
-            )
-        mapped[name] = os.path.abspath(path)  # noqa: PTH100
-    return mapped
 
 
 def parse_variables(pairs: list[str]) -> dict[str, str]:
