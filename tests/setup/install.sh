@@ -9,6 +9,7 @@ while read -r program package; do
 		missing="$missing $package"
 done <<'PROGRAMS'
 dockerd docker.io
+chromium chromium
 podman podman
 debootstrap debootstrap
 git git

@@ -118,8 +118,9 @@ def _line(start: tuple[int, int], end: tuple[int, int], *, critical: bool) -> st
 
 def _open(width: int, height: int, label: str) -> str:
     return (
-        f'<div class="wide"><svg role="img" aria-label="{label}" width="{width}" '
-        f'height="{height}" viewBox="0 0 {width} {height}">\n'
+        '<div class="wide picture" tabindex="0">'
+        f'<svg role="img" aria-label="{label}" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}">\n'
     )
 
 

@@ -52,11 +52,13 @@ def _head(run: ToldRun, status: str) -> Iterator[str]:
     for job in run.jobs:
         counts[_words(job)] = counts.get(_words(job), 0) + 1
     totals = ", ".join(f"{count} {_text(word)}" for word, count in counts.items())
+    names = ("dag", "Jobs"), ("timeline", "Timeline"), ("durations", "Durations"), ("logs", "Logs")
+    links = " · ".join(f'<a href="#{name}">{title}</a>' for name, title in names)
     yield (
         f'<header><h1>{_text(Path(run.root).name)} <span class="badge {status}">{status}</span>'
         f"</h1><p>{_text(run.ref)} at <code>{_text(run.sha[:8])}</code>, run "
         f"<code>{_text(run.id)}</code>, {when}, {format_seconds(run.duration)}</p>"
-        f"<p>{totals}</p></header>\n"
+        f"<p>{totals}</p><p>{links}</p></header>\n"
     )
 
 
@@ -74,7 +76,7 @@ def _durations(run: ToldRun) -> Iterator[str]:
     shown = [phase for phase in PHASES if any(job.phases.get(phase) for job in run.jobs)]
     heads = "".join(f'<th class="number">{phase}</th>' for phase in shown)
     yield (
-        '<div class="wide"><table><thead><tr><th>Job</th><th>Stage</th><th>Status</th>'
+        '<div class="wide" tabindex="0"><table><thead><tr><th>Job</th><th>Stage</th><th>Status</th>'
         f'<th class="number">Duration</th>{heads}<th>Ran in</th>'
         "<th>Remarks</th></tr></thead><tbody>"
     )
@@ -123,9 +125,10 @@ def _logs(run: ToldRun) -> Iterator[str]:
             continue
         is_open = " open" if job.status.value == "failed" else ""
         yield (
-            f'<details class="job" id="log-{number}"{is_open}><summary>{_text(job.name)} '
+            f'<details class="job"{is_open}><summary>{_text(job.name)} '
             f'<span class="badge {_kind(job)}">{_words(job)}</span></summary>'
-            '<div class="log">'
+            # Inside: a browser that is led there unfolds what is around it.
+            f'<div class="log" id="log-{number}">'
         )
         yield from log_as_html(_log_lines(job.log))
         yield "</div></details>\n"

@@ -13,21 +13,23 @@ _COLOURS = "".join(
 STYLE = (
     """
 :root{color-scheme:light dark;--ink:#1f2328;--back:#fff;--soft:#656d76;--edge:#d0d7de;--row:#f6f8fa;
---success:#1a7f37;--failed:#cf222e;--canceled:#9a6700;--skipped:#8c959f;--manual:#0969da}
+--success:#1a7f37;--failed:#cf222e;--canceled:#9a6700;--skipped:#8c959f;--manual:#0969da;
+--on:#fff}
 @media (prefers-color-scheme:dark){:root{--ink:#e6edf3;--back:#0d1117;--soft:#8b949e;--edge:#30363d;
 --row:#161b22;--success:#3fb950;--failed:#f85149;--canceled:#d29922;--skipped:#6e7681;
---manual:#58a6ff}}
+--manual:#58a6ff;--on:#0d1117}}
 body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--back);max-width:1240px;
 margin:2rem auto;padding:0 1rem}
 h1{font-size:1.6rem;margin:0}h2{font-size:1.15rem;margin:2rem 0 .6rem;
 border-bottom:1px solid var(--edge)}
 header p{margin:.2rem 0;color:var(--soft)}a{color:var(--manual)}
-.badge{font-size:.8rem;font-weight:600;padding:.1em .6em;border-radius:1em;color:#fff;
+.badge{font-size:.8rem;font-weight:600;padding:.1em .6em;border-radius:1em;color:var(--on);
 background:var(--skipped);vertical-align:middle;white-space:nowrap}
 .badge.success{background:var(--success)}.badge.failed{background:var(--failed)}
 .badge.canceled,.badge.allowed,.badge.killed{background:var(--canceled)}
 .badge.manual,.badge.running{background:var(--manual)}
-.wide{overflow-x:auto}table{border-collapse:collapse;font-size:.88rem;width:100%}
+td:first-child{min-width:11em;overflow-wrap:anywhere}td:last-child{min-width:9em}
+.wide{overflow-x:auto}.picture{max-height:75vh;overflow:auto}table{border-collapse:collapse;font-size:.88rem;width:100%}
 th,td{text-align:left;padding:.25rem .6rem;border-bottom:1px solid var(--edge)}
 .number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 svg text{font:12px system-ui,sans-serif;fill:var(--ink)}

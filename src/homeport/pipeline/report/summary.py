@@ -1,7 +1,9 @@
 """What became of a run: a table of jobs and a few sentences."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from os import SEEK_END
+from pathlib import Path
 
 from homeport.lib.columns import pad, width
 from homeport.lib.units import format_seconds
@@ -15,7 +17,7 @@ from homeport.pipeline.model.event import (
     RunStarted,
     Status,
 )
-from homeport.pipeline.report.text import printable
+from homeport.pipeline.report.text import printable, shown_lines
 
 COLOURS = {
     Status.SUCCESS: "32",
@@ -27,6 +29,7 @@ COLOURS = {
     Status.RUNNING: "36",
 }
 WARNING = "33"
+_TAILS, _TAIL_LINES, _TAIL_BYTES, _TAIL_WIDTH = 5, 3, 4096, 160
 
 _SENTENCES = {
     Status.SUCCESS: "succeeded",
@@ -159,7 +162,7 @@ class Summary:
             named = [name for name in finished.blocked if name not in inside]
             if named:
                 yield f"  start them with: homeport run {_arguments(named)}"
-        yield from self._logs()
+        yield from self._logs(colour=colour)
 
     def _unawaited(self, *, colour: bool) -> Iterator[str]:
         """Pipelines that ended badly, while the jobs that made them are green."""
@@ -177,15 +180,31 @@ class Summary:
                     "--fail-on-child makes the run fail"
                 )
 
-    def _logs(self) -> Iterator[str]:
-        """Where to read on: the logs of what failed, else the folder of all logs."""
+    def _logs(self, *, colour: bool) -> Iterator[str]:
+        """Where to read on: the logs of what failed, with their ends, or the folder of all logs."""
         failed = [job.log for job in self._jobs if job.log and job.status is Status.FAILED]
         if failed:
-            yield from (f"Log: {printable(log)}" for log in failed)
+            for number, log in enumerate(failed):
+                yield f"Log: {printable(log)}"
+                # Of a single job they stand just above.
+                if len(self._jobs) > 1 and number < _TAILS:
+                    yield from (paint(f"  {line}", "2", on=colour) for line in _last_lines(log))
             return
         folders = dict.fromkeys(job.log.rpartition("/")[0] for job in self._jobs if job.log)
         if len(folders) == 1:
             yield f"Logs: {printable(next(iter(folders)))}"
+
+
+def _last_lines(log: str) -> Sequence[str]:
+    """The end of a log, as it is shown on a terminal without colours."""
+    try:
+        with Path(log).open("rb") as file:
+            file.seek(max(0, file.seek(0, SEEK_END) - _TAIL_BYTES))
+            text = file.read(_TAIL_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return ()
+    lines = shown_lines(tuple(text.splitlines()), colour=False)
+    return [line[:_TAIL_WIDTH] for line in lines if line.strip()][-_TAIL_LINES:]
 
 
 def _row(cells: Iterable[str], widths: Iterable[int]) -> str:

@@ -82,7 +82,7 @@ def test_the_page_is_complete_in_itself_and_its_links_lead_somewhere(tmp_path: P
     log.write_text("hello\n")
     text = "".join(page(run(job("a", log=log, started=0.0, finished=1.0), job("b"))))
     shown = Page(text)
-    assert shown.links == {"#log-0"}
+    assert shown.links == {"#log-0", "#dag", "#timeline", "#durations", "#logs"}
     assert {link[1:] for link in shown.links} <= shown.ids
     assert "default-src 'none'" in text
     assert "http:" not in text

@@ -1,5 +1,7 @@
 """What is said of a run when it is over."""
 
+from pathlib import Path
+
 from homeport.pipeline.model.event import (
     Event,
     JobFinished,
@@ -122,3 +124,21 @@ def test_colours_do_not_move_columns_and_names_cannot_colour() -> None:
         coloured = [line.replace(f"\x1b[{code}m", "") for line in coloured]
     assert [line.replace("\x1b[0m", "").rstrip() for line in coloured] == plain
     assert "\x1b" not in "".join(plain)
+
+
+def test_the_ends_of_the_logs_of_failed_jobs_are_shown(tmp_path: Path) -> None:
+    log = tmp_path / "bad.log"
+    log.write_bytes(
+        b"x" * 5000 + b"\nfirst\nsecond\n\x1b[31mthird\x1b[0m\n\n\x1b]0;title\x07last\n"
+    )
+    summary = Summary()
+    summary.add(JobFinished(job="good", stage="test", status=Status.SUCCESS))
+    summary.add(JobFinished(job="bad", stage="test", status=Status.FAILED, log=str(log)))
+    summary.add(RunFinished(run="1", status=Status.FAILED, at=""))
+    lines = list(summary.lines(colour=False))
+    assert lines[lines.index(f"Log: {log}") :] == [
+        f"Log: {log}",
+        "  second",
+        "  third",
+        "  last",
+    ]
