@@ -34,6 +34,12 @@ def add_container_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--privileged", action="store_true", default=None, help="all privileges, as dind needs them"
     )
+    group.add_argument(
+        "--ssh-agent",
+        action="store_true",
+        default=None,
+        help="your SSH agent (SSH_AUTH_SOCK), also for jobs in the shell",
+    )
     for name, (key, metavar, text) in _REPEATED.items():
         group.add_argument(
             f"--{name}", dest=key, metavar=metavar, action="append", help=f"{text}; may be repeated"
@@ -44,7 +50,10 @@ def add_container_options(parser: argparse.ArgumentParser) -> None:
 
 def container_flags(args: argparse.Namespace) -> "dict[str, object]":
     """The settings that the options stand for; what was not given is None."""
-    flags: dict[str, object] = {"container.privileged": args.privileged}
+    flags: dict[str, object] = {
+        "container.privileged": args.privileged,
+        "container.ssh_agent": args.ssh_agent,
+    }
     for key, _, _ in _REPEATED.values():
         flags[f"container.{key}"] = getattr(args, key)
     for name in _ONCE:

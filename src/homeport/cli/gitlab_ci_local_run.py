@@ -4,7 +4,6 @@ import gc
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from homeport.cli.gitlab_ci_local_comments import Comments
@@ -142,30 +141,12 @@ def _to_source(
     comments: Comments,
 ) -> Iterator[Problem]:
     """Copy the artifacts of a run, job by job as they ended; notes about what was refused."""
-    from homeport.cli.gitlab_ci_local_artifacts import copy_to_source
-    from homeport.pipeline.execute.state import State, job_slug
+    from homeport.cli.to_source import copy_artifacts
 
-    request = evaluation.request
-    settings = request.settings
-    state = State.open(
-        request.root, request.env, kept_runs=settings.keep_runs, kept_bytes=settings.keep_size
-    )
     groups = {job.name: job.group for job in evaluation.pipeline.jobs}
-    folder: Path = state.folder / "runs" / finished.run / "artifacts"
-    for event in jobs:
-        tree = folder / job_slug(event.job)
-        if not tree.is_dir() or groups.get(event.job, event.job) in comments.kept:
-            continue
-        try:
-            refused = copy_to_source(tree, request.root)
-        except OSError as error:
-            yield _warning(f"the artifacts of {event.job} were not copied: {error.strerror}")
-            continue
-        for path in refused:
-            yield _warning(
-                f"the artifact {path} of {event.job} was not copied to the working tree: a "
-                "symbolic link or a folder is in its place, or it is git's own"
-            )
+    wanted = (event.job for event in jobs if groups.get(event.job, event.job) not in comments.kept)
+    for copied in copy_artifacts(evaluation, finished.run, wanted):
+        yield from map(_warning, copied.warnings)
 
 
 def _ignored(comments: Comments, wanted: RunOptions, pipeline: Pipeline) -> Iterator[Problem]:

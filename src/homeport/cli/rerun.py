@@ -17,7 +17,7 @@ EXAMPLES = """\
 
 
 def add_command(commands: Commands) -> None:
-    from homeport.cli.run import add_run_options
+    from homeport.cli.run_options import add_run_options
 
     parser = add_parser(
         commands,

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from homeport.cli.gitlab_ci_local_artifacts import copy_to_source
 from homeport.cli.gitlab_ci_local_comments import read_comments
 from homeport.cli.gitlab_ci_local_console import ECHO_END, ECHO_START
 from homeport.cli.gitlab_ci_local_options import OPTIONS, collect, in_argparse_order
@@ -15,6 +14,7 @@ from homeport.cli.gitlab_ci_local_request import _REFUSED, _WITHOUT_EFFECT, Tran
 from homeport.cli.main import main
 from homeport.errors import UsageError
 from homeport.pipeline.execute.script import script_text
+from homeport.pipeline.execute.to_source import copy_to_source
 from homeport.settings.model import ContainerSettings
 
 Capture = pytest.CaptureFixture[str]
@@ -290,7 +290,9 @@ def test_artifacts_do_not_leave_the_tree(tmp_path: Path) -> None:
     (root / "link").symlink_to(outside)
     (root / "taken").mkdir()
     (root / "pointer").symlink_to(outside / "kept")
-    assert sorted(copy_to_source(tree, root)) == [".git", "link", "sub/.GIT", "taken"]
+    copied = copy_to_source("job", tree, root, frozenset())
+    assert sorted(copied.refused) == [".git", "link", "sub/.GIT", "taken"]
+    assert copied.count == 2
     assert [path.name for path in outside.iterdir()] == ["kept"]
     assert (outside / "kept").read_text() == "old"
     assert (root / "pointer").read_text() == "new"

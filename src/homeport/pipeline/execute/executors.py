@@ -40,7 +40,7 @@ class Executors:
         self._made[Runs.SHELL] = ShellExecutor(
             builds,
             host_env=self._env,
-            pass_env=self._settings.pass_env,
+            pass_env=(*self._settings.pass_env, *self._agent_variable()),
             shell=None if shell is ShellChoice.AUTO else shell.value,
         )
         self._add_containers(builds)
@@ -82,15 +82,21 @@ class Executors:
             ssh_agent=self._ssh_agent() if granted.ssh_agent else None,
         )
 
+    def _agent_variable(self) -> tuple[str, ...]:
+        if not self._settings.container.ssh_agent:
+            return ()
+        self._ssh_agent()
+        return ("SSH_AUTH_SOCK",)
+
     def _ssh_agent(self) -> str:
         """The socket of the user's agent; `MissingError` without one: jobs were promised it."""
         path = self._env.get("SSH_AUTH_SOCK", "")
         if not path.startswith("/") or ":" in path or not Path(path).exists():
             raise MissingError.of(
-                "container.ssh_agent is set, but there is no SSH agent"
+                "jobs shall have your SSH agent (container.ssh_agent), but there is none"
                 + (f" at {path}" if path else ": SSH_AUTH_SOCK is not set"),
                 code="ssh-agent",
-                hint="start one (ssh-agent, ssh-add), or turn the setting off",
+                hint="start one (ssh-agent, ssh-add), or run without it",
             )
         return path
 
