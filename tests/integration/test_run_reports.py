@@ -94,3 +94,59 @@ def test_phases_of_a_container(tmp_path: Path, docker_address: str) -> None:
     told = json.loads(repository.start("last", "--json").end().stdout)
     phases = ["image", "workspace", "script", "artifacts", "cleanup"]
     assert list(told["jobs"][0]["phases"]) == phases
+
+
+OTHERS = """\
+cobertura:
+  script: [echo done]
+  artifacts:
+    reports:
+      coverage_report: {coverage_format: cobertura, path: cobertura.xml}
+      codequality: quality.json
+jacoco:
+  script: [echo done]
+  artifacts:
+    reports:
+      coverage_report: {coverage_format: jacoco, path: jacoco.xml}
+      sast: sast.json
+"""
+COBERTURA = """\
+<?xml version="1.0" ?>
+<!DOCTYPE coverage SYSTEM "http://cobertura.sourceforge.net/xml/coverage-04.dtd">
+<coverage line-rate="0.75"><packages><package><classes>
+<class filename="a.py">
+<methods><method><lines><line number="1" hits="1"/></lines></method></methods>
+<lines><line number="1" hits="1"/><line number="2" hits="0"/>
+<line number="3" hits="10"/><line number="4" hits="2"/></lines></class>
+</classes></package></packages></coverage>
+"""
+JACOCO = """\
+<!DOCTYPE report PUBLIC "-//JACOCO//DTD Report 1.1//EN" "report.dtd">
+<report name="x">
+<package name="p"><counter type="LINE" missed="9" covered="9"/></package>
+<counter type="INSTRUCTION" missed="1" covered="1"/>
+<counter type="LINE" missed="1" covered="2"/></report>
+"""
+
+
+def test_other_reports_are_summed_up_after_the_run_and_on_the_page(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "project", OTHERS, tmp_path / "home")
+    for name, text in (
+        ("cobertura.xml", COBERTURA),
+        ("jacoco.xml", JACOCO),
+        ("quality.json", '[{"description": "a"}, {"description": "b"}]'),
+        ("sast.json", '{"vulnerabilities": [{"id": "a"}]}'),
+    ):
+        (repository.root / name).write_text(text)
+    repository.commit()
+    run = repository.start("run", "--html", "../run.html").end()
+    assert run.status == 0
+    page = (tmp_path / "run.html").read_text()
+    for sentence in (
+        "codequality of cobertura: 2 findings",
+        "coverage_report of cobertura: 75.0% of 4 lines",
+        "coverage_report of jacoco: 66.7% of 3 lines",
+        "sast of jacoco: 1 finding",
+    ):
+        assert f"{sentence}\n" in run.stdout
+        assert f"<p>{sentence}</p>" in page

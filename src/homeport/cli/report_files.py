@@ -50,11 +50,13 @@ def report_on(past: "Past", args: argparse.Namespace, *, quiet: bool) -> None:
     from homeport.pipeline.report.junit import merged, read_tests
 
     run = told(past)
-    if not (args.junit or args.html) and (quiet or not any(job.reports for job in run.jobs)):
+    told_of = any(job.reports or job.others for job in run.jobs)
+    if not (args.junit or args.html) and (quiet or not told_of):
         return
     tests = [read_tests(job) for job in run.jobs if job.reports]
     if not quiet:
         _print_tests(tests)
+        _print_others(run)
     if args.junit:
         _write(args.junit, (merged(run, tests),))
     if args.html:
@@ -103,6 +105,7 @@ def told(past: "Past") -> "ToldRun":
                 phases=results[-1].phases if results else {},
                 log=past.log_path(event.job),
                 reports=past.junit_reports(event.job),
+                others=past.other_reports(event.job),
             )
         )
     order = {job.name: number for number, job in enumerate(past.planned.jobs)}
@@ -139,6 +142,15 @@ def _print_tests(tests: "Sequence[JobTests]") -> None:
             print(f"  and {len(failed) - _SHOWN_TESTS} more")
         for fault in job.faults:
             print(f"homeport: {printable(fault)}", file=sys.stderr)
+
+
+def _print_others(run: "ToldRun") -> None:
+    from homeport.cli.output import printable
+    from homeport.pipeline.report.other_reports import sentences
+
+    for job in run.jobs:
+        for sentence in sentences(job):
+            print(printable(sentence))
 
 
 def _write(name: str, pieces: "Iterable[bytes]") -> None:

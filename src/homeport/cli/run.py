@@ -273,7 +273,7 @@ def _tell_more(evaluation: "Evaluation", run: str, args: argparse.Namespace) -> 
     request = evaluation.request
     state = State.open(request.root, request.env, kept_runs=0, kept_bytes=0)
     folder = state.folder / "runs" / run
-    if args.junit or args.html or next(folder.glob("reports/*/junit"), None) is not None:
+    if args.junit or args.html or any((folder / "reports").glob("*/*/")):
         from homeport.cli.report_files import report_on
         from homeport.pipeline.execute.history import find_past
 

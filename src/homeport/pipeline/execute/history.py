@@ -81,12 +81,13 @@ class Past(Struct, frozen=True, kw_only=True):
 
     def junit_reports(self, job: str) -> tuple[Path, ...]:
         """The regular files of a job's JUnit reports; a link could lead anywhere."""
-        tree = self.folder / "reports" / job_slug(job) / "junit"
-        found: list[Path] = []
-        for here, _, names in os.walk(tree):
-            paths = (Path(here, name) for name in names)
-            found += (path for path in paths if path.is_file() and not path.is_symlink())
-        return tuple(sorted(found))
+        return _files(self.folder / "reports" / job_slug(job) / "junit")
+
+    def other_reports(self, job: str) -> Mapping[str, tuple[Path, ...]]:
+        """Likewise those of its reports that are neither tests nor variables, by type."""
+        trees = sorted((self.folder / "reports" / job_slug(job)).glob("*/"))
+        kinds = (tree for tree in trees if tree.is_dir() and tree.name not in ("junit", "dotenv"))
+        return {tree.name: _files(tree) for tree in kinds}
 
     def whole(self) -> tuple[Event, ...]:
         """The events with an end: one that was killed, or goes on, gets it here."""
@@ -233,6 +234,14 @@ def _decoder() -> Any:
     for kind in Event.__subclasses__():
         kinds = kind if kinds is None else kinds | kind
     return msgspec.json.Decoder(kinds)
+
+
+def _files(tree: Path) -> tuple[Path, ...]:
+    found: list[Path] = []
+    for here, _, names in os.walk(tree):
+        paths = (Path(here, name) for name in names)
+        found += (path for path in paths if path.is_file() and not path.is_symlink())
+    return tuple(sorted(found))
 
 
 def _lines(path: Path) -> Iterator[bytes]:

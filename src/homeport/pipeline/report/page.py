@@ -15,6 +15,7 @@ from homeport.lib.units import format_bytes, format_seconds
 from homeport.pipeline.report.ansi import log_as_html
 from homeport.pipeline.report.graph import dag, timeline
 from homeport.pipeline.report.junit import JobTests
+from homeport.pipeline.report.other_reports import sentences
 from homeport.pipeline.report.page_style import STYLE
 from homeport.pipeline.report.text import printable
 from homeport.pipeline.report.told import ToldJob, ToldRun
@@ -42,6 +43,10 @@ def page(run: ToldRun, tests: Sequence[JobTests] = ()) -> Iterator[str]:
     yield from _section("durations", "Durations", _durations(run))
     if any(told.tests or told.faults for told in tests):
         yield from _section("tests", "Tests", _tests(tests))
+    others = [sentence for job in run.jobs for sentence in sentences(job)]
+    if others:
+        lines = (f"<p>{_text(sentence)}</p>" for sentence in others)
+        yield from _section("reports", "Reports", lines)
     yield from _section("logs", "Logs", _logs(run))
     yield "</body></html>\n"
 

@@ -11,7 +11,7 @@ from homeport.pipeline.model.event import Status
 class ToldJob(Struct, frozen=True, kw_only=True):
     """A job of a run. Times are seconds since the run began; `started` is None for one that never
     ran, `needs` where it waits for all earlier stages. `phases` are of the last attempt. `reports`
-    are the files of its JUnit reports."""
+    are the files of its JUnit reports, `others` those of other reports by type."""
 
     name: str
     stage: str
@@ -29,6 +29,7 @@ class ToldJob(Struct, frozen=True, kw_only=True):
     phases: Mapping[str, float] = {}
     log: Path | None = None
     reports: tuple[Path, ...] = ()
+    others: Mapping[str, tuple[Path, ...]] = {}
 
     @property
     def duration(self) -> float | None:
