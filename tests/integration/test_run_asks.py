@@ -111,6 +111,23 @@ def test_the_form_of_a_web_pipeline_is_filled_in(opened: Open) -> None:
     assert b"open-sesame" not in terminal.all
 
 
+def test_inputs_that_are_wrong_in_the_file_are_refused_not_asked_for(opened: Open) -> None:
+    broken = """\
+spec:
+  inputs:
+    1: {type: number, default: text}
+    kind: {type: [], options: 7}
+    word: text
+---
+job: {script: [exit 0]}
+"""
+    terminal = opened(broken, "run", "--as", "web")
+    terminal.wait_for("word")  # the one that is asked for, or the refusal
+    terminal.type("x")
+    assert terminal.end() == 2
+    assert b"internal error" not in terminal.all
+
+
 def test_what_is_given_is_not_asked_for(opened: Open) -> None:
     given = ("--input", "name=x", "--input", "size=2", "--variable", "TARGET=production")
     terminal = opened(FORM, "run", "--as", "web", *given, "--variable", "TOKEN=")

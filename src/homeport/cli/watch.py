@@ -46,6 +46,7 @@ def add_command(commands: Commands) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    from homeport.cli.report_files import check_report_files
     from homeport.cli.run import stop_on_signals
     from homeport.errors import ExitCode, UsageError
 
@@ -55,6 +56,7 @@ def main(args: argparse.Namespace) -> int:
             code="watch-commit",
             hint="leave out --ref and --committed",
         )
+    check_report_files(args)
     gc.enable()  # for hours, and many runs
     watch = _Watch(args)
     paths: tuple[str, ...] | None = None

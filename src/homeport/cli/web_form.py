@@ -55,7 +55,7 @@ def typed(spec: Any, text: str) -> Any:
     """The value that a text means for an input; the text itself where it means none of its type."""
     import msgspec
 
-    kind = spec.get("type", "string") if isinstance(spec, dict) else "string"
+    kind = str(spec.get("type")) if isinstance(spec, dict) else "string"
     wanted = {"boolean": bool, "number": int | float, "array": list[Any]}.get(kind, str)
     if wanted is str:
         return text
@@ -66,14 +66,18 @@ def typed(spec: Any, text: str) -> Any:
 
 
 def _ask_inputs(specs: Mapping[str, Any], pairs: list[str]) -> None:
-    """Ask for the inputs that are not given; each rule sees the values before it."""
-    from homeport.pipeline.document.inputs import check_input, settle
+    """Ask for the inputs that are not given; each rule sees the values before it. What is wrong in
+    the file itself is not asked for: it is refused soon."""
+    from homeport.pipeline.document.inputs import TYPES, check_input, settle
 
     known = parse_inputs(pairs, specs)
-    for name, spec in specs.items():
-        if name in known:
-            continue
+    for key, spec in specs.items():
+        name = str(key)
         rule = settle(spec, known) if isinstance(spec, dict) else {}
+        if name in known or str(rule.get("type", "string")) not in TYPES:
+            continue
+        if "default" in rule and check_input(rule, None):
+            continue
         default = rule.get("default")
 
         def faults(text: str, rule: Mapping[Any, Any] = rule) -> list[str]:
