@@ -1,9 +1,7 @@
 """Container jobs on real engines: what depends on the image, on git, and on the engine's health."""
 
 import os
-import socket
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +17,7 @@ from homeport.pipeline.execute.script import script_text
 from homeport.pipeline.execute.snapshot import take_snapshot
 from homeport.pipeline.model.config import Image
 from homeport.pipeline.model.event import FailureReason
+from testbed.engine_proxy import Proxy
 
 pytestmark = pytest.mark.engine
 RUN = f"integration-{os.getpid()}"
@@ -170,52 +169,6 @@ def test_a_missing_image_is_one_clear_error(engine: Engine) -> None:
         ContainerExecutor(engine).open(spec, lambda _: None)
 
 
-class Proxy:
-    """A socket before an engine's, that can be cut; counts the requests that pass."""
-
-    def __init__(self, path: Path, target: str) -> None:
-        self.requests = 0
-        self._target = target
-        self._open: list[socket.socket] = []
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.bind(str(path))
-        self._socket.listen()
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                near, _ = self._socket.accept()
-            except OSError:
-                return
-            far = socket.socket(socket.AF_UNIX)
-            far.connect(self._target)
-            self.requests += 1
-            self._open += (near, far)
-            for ends in ((near, far), (far, near)):
-                threading.Thread(target=self._pass, args=ends, daemon=True).start()
-
-    def _pass(self, source: socket.socket, target: socket.socket) -> None:
-        try:
-            while data := source.recv(65536):
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
-        except OSError:
-            return
-
-    def cut(self) -> None:
-        for end in (self._socket, *self._open):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue
-
-    def close(self) -> None:
-        self.cut()
-        for end in (self._socket, *self._open):
-            end.close()
-
-
 @pytest.fixture
 def proxy(tmp_path: Path, address: str) -> Iterator[tuple[Proxy, str]]:
     made = Proxy(tmp_path / "socket", address.removeprefix("unix://"))
@@ -253,25 +206,3 @@ def test_an_engine_that_dies_mid_job_is_one_clear_error(
     through.close()
     for container in engine.containers({"homeport.run": f"{RUN}-dies"}):
         engine.remove(container)
-
-
-def test_a_trivial_job_costs_eight_requests(proxy: tuple[Proxy, str], snapshot: Snapshot) -> None:
-    through = connect(proxy[1])
-    executor = ContainerExecutor(through)
-    spec = JobSpec(
-        run=f"{RUN}-counted",
-        job="job",
-        attempt=1,
-        env={},
-        files={},
-        project_path="g/p",
-        image=Image(name="alpine"),
-    )
-    session = executor.open(spec, lambda _: None)
-    session.put(snapshot, [])
-    assert run(session, "true")[0] == Exit(code=0)
-    session.close()
-    # Version, image, create, archive, attach, start, wait, remove.
-    assert proxy[0].requests == 8
-    executor.close()
-    through.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.recorded import recorded
+from testbed.engine_proxy import Proxy
 from testbed.runs import Repository
 
 pytestmark = pytest.mark.engine
@@ -35,18 +35,19 @@ PER_JOB = Counter(
 )
 
 
+@pytest.mark.parametrize("name", ["docker", "podman"])
 @pytest.mark.parametrize(("text", "jobs"), [(ONE, 1), (TWO, 2)])
 def test_a_trivial_job_is_six_calls_of_the_engine(
-    tmp_path: Path, docker_address: str, text: str, jobs: int
+    tmp_path: Path, request: pytest.FixtureRequest, name: str, text: str, jobs: int
 ) -> None:
-    with (
-        tempfile.TemporaryDirectory(dir="/tmp") as short,
-        recorded(docker_address, Path(short)) as (address, calls),
-    ):
-        repository = Repository(tmp_path / "p", text, tmp_path / "home").on(address)
-        done = repository.run()
-        assert done.status == 0, done
-    asked = Counter(re.sub(r"[0-9a-f]{64}", "ID", call) for call in calls)
+    address = str(request.getfixturevalue(f"{name}_address"))
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:
+        proxy = Proxy(Path(short, "engine"), address.removeprefix("unix://"))
+        repository = Repository(tmp_path / "p", text, tmp_path / "home")
+        done = repository.on(f"unix://{short}/engine").run()
+        proxy.close()
+    assert done.status == 0, done
+    asked = Counter(re.sub(r"[0-9a-f]{64}", "ID", call) for call in proxy.calls)
     expected = Counter(PER_RUN)
     for _ in range(jobs):
         expected.update(PER_JOB)
