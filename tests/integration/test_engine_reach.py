@@ -15,8 +15,9 @@ from homeport.engine.docker import connect
 from homeport.lib.unix_socket import MAX_PATH
 from testbed.dockerds import Dockerd, docker_machine, running
 from testbed.hub import free_port
-from testbed.runs import Repository, processes_with
+from testbed.runs import Repository, containers, processes_with, wait_until
 
+SLOW = "slow:\n  image: alpine\n  script: [echo ready, sleep 60]\n"
 PIPELINE = "job:\n  image: alpine\n  script: [echo hello from $CI_JOB_NAME]\n"
 SSHD = """\
 Port {port}
@@ -83,10 +84,26 @@ def test_a_job_runs_on_an_engine_behind_ssh(tmp_path: Path, docker_address: str)
         assert done.status == 3, done
         assert f"ssh://127.0.0.1:{port}/nowhere.sock" in done.stderr
 
+        # Killed, it takes its connection with it.
+        repository.env["DOCKER_HOST"] = f"ssh://{login}{socket}"
+        (repository.root / ".gitlab-ci.yml").write_text(SLOW)
+        started = repository.start("run")
+        repository.wait_for("ready")
+        assert processes_with(os.fsencode(repository.home)) != []
+        started.process.kill()
+        started.end()
+        wait_until(
+            lambda: processes_with(os.fsencode(repository.home)) == [], "an ssh is left behind"
+        )
+        engine = connect(docker_address)
+        for name in containers(docker_address, repository.home):
+            engine.remove(name.lstrip("/"))
+        engine.close()
+
     done = repository.run()
     assert done.status == 3, done
     assert "Connection refused" in done.stderr
-    assert "needed by: job" in done.stderr
+    assert "needed by: slow" in done.stderr
     assert len(str(tmp_path)) < MAX_PATH
 
 

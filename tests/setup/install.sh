@@ -23,6 +23,7 @@ docker-compose docker-compose
 iptables iptables
 ip iproute2
 sshd openssh-server
+openssl openssl
 PROGRAMS
 
 # Debian's busybox and busybox-static hold the same file, one of them without the libraries that

@@ -51,7 +51,8 @@ def run(translation: "Translation") -> int:
         _refuse_partial()
         return ExitCode.ENVIRONMENT
     comments = comments_of(translation, evaluation)
-    say(_ignored(comments, wanted, pipeline))
+    agent = evaluation.request.settings.container.ssh_agent
+    say(_ignored(comments, wanted, pipeline, agent=agent))
     finished_jobs: list[JobFinished] = []
     console = _console(evaluation, options)
 
@@ -149,13 +150,19 @@ def _to_source(
         yield from map(_warning, copied.warnings)
 
 
-def _ignored(comments: Comments, wanted: RunOptions, pipeline: Pipeline) -> Iterator[Problem]:
+def _ignored(
+    comments: Comments, wanted: RunOptions, pipeline: Pipeline, *, agent: bool
+) -> Iterator[Problem]:
+    """`agent` says that the user gives jobs the SSH agent, as one of these comments asks."""
     for word, job in comments.ignored:
+        if agent and word == "InjectSSHAgent":
+            continue
         named = not wanted.jobs or job in wanted.jobs
         if named and any(each.group == job for each in pipeline.jobs):
             instead = {
                 "Interactive": "the job has no terminal",
-                "InjectSSHAgent": "homeport's own setting container.ssh_agent gives jobs the agent",
+                "InjectSSHAgent": "your own setting container.ssh_agent gives jobs the agent, a "
+                "repository's comment does not",
             }[word]
             yield _warning(f"@{word} of {job} has no effect: {instead}")
 

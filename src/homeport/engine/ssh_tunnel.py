@@ -1,8 +1,8 @@
 """An engine's socket on another machine, by the user's own ssh client.
 
 `ssh -L` forwards a socket of this machine's to the engine's. So the user's configuration, keys,
-agent and known hosts count, and the other machine needs no docker command. The far end of ssh
-reads from this process: when that ends, however it does, so does ssh.
+agent and known hosts count, and the other machine needs no docker command. A watcher reads from
+this process: when that ends, however it does, so does ssh.
 """
 
 import shutil
@@ -19,6 +19,8 @@ REMOTE_SOCKET = "/var/run/docker.sock"
 _PATIENCE = 30.0
 """Seconds for ssh to connect."""
 _PAUSE = 0.02
+_WATCHED = 'exec 3<&0; (cat <&3 >/dev/null; kill $$) & exec 3<&-; exec ssh "$@" </dev/null'
+"""Forwarded connections may outlive this process on the far side, and ssh waits for them."""
 
 
 class Tunnel:
@@ -43,10 +45,9 @@ class Tunnel:
             process, folder = self._process, self._folder
             self._process = self._folder = None
         if process is not None:
-            process.terminate()
-            process.wait()
             if process.stdin is not None:
                 process.stdin.close()
+            process.wait()
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -54,7 +55,7 @@ class Tunnel:
         address = self._address
         far = address.path or REMOTE_SOCKET
         options = [
-            *("-T", "-o", "ExitOnForwardFailure=yes", "-o", "ControlPath=none"),
+            *("-N", "-T", "-o", "ExitOnForwardFailure=yes", "-o", "ControlPath=none"),
             *("-L", f"{folder}/socket:{far}"),
             *(("-p", str(address.port)) if address.port else ()),
             *(("-l", address.user) if address.user else ()),
@@ -62,14 +63,14 @@ class Tunnel:
         with (folder / "errors").open("wb") as errors:
             try:
                 self._process = subprocess.Popen(
-                    ["ssh", *options, "--", address.host, "exec cat >/dev/null"],
+                    ["sh", "-c", _WATCHED, "sh", *options, "--", address.host],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.DEVNULL,
                     stderr=errors,
                     start_new_session=True,  # a Ctrl-C is not for the engine's connection
                 )
             except OSError as error:
-                raise self._failed(f"ssh cannot be started: {error.strerror}") from error
+                raise self._failed(f"sh cannot be started: {error.strerror}") from error
         limit = time.monotonic() + _PATIENCE
         while not (folder / "socket").exists():
             if self._process.poll() is not None:

@@ -508,3 +508,15 @@ def test_remote_variables_are_read_with_git_and_lie_below_ones_own(
         )
     assert gcl("--remote-variables=file:///nowhere") == 2
     assert "URL=FILE=REF" in capsys.readouterr().err
+
+
+def test_a_comment_that_asks_for_the_agent_is_no_news_where_jobs_have_it(
+    root: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(root / ".gitlab-ci.yml", "# @InjectSSHAgent\njob: {script: echo hello}\n")
+    assert gcl() == 0
+    assert "@InjectSSHAgent of job has no effect" in capsys.readouterr().err
+    monkeypatch.setenv("HOMEPORT_CONTAINER_SSH_AGENT", "true")
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(root / ".gitlab-ci.yml"))  # something that is there
+    assert gcl() == 0
+    assert "InjectSSHAgent" not in capsys.readouterr().err
