@@ -1,14 +1,18 @@
 """Submodules that a job asks for: from the user's checkout as it is, or fetched; in shells and in
 containers. The user's own repositories stay as they were."""
 
+import base64
+import signal
+import socket
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from testbed.git_server import GitProjects, git_backend
 from testbed.runs import Repository
-from testbed.web import serving
+from testbed.web import Answer, Asked, serving
 
 TEXT = """\
 default: {image: "debian:bookworm"}
@@ -146,6 +150,46 @@ def test_what_is_not_checked_out_is_fetched(project: Repository, tmp_path: Path)
         offline = project.run("--executor", "shell", "--offline", "normal")
         assert offline.status == 1
         assert "submodule libs/one is not checked out here, and --offline" in str(offline.events)
+
+
+def test_the_users_own_helper_is_asked_for_a_password(project: Repository, tmp_path: Path) -> None:
+    projects = GitProjects(tmp_path / "served")
+    sha = projects.commit("lib", {"file": "private\n"})
+    project.git("update-index", "--cacheinfo", f"160000,{sha},libs/one")
+    behind = git_backend(projects.root)
+    wanted = "Basic " + base64.b64encode(b"me:hunter22").decode()
+
+    def answer(asked: Asked) -> Answer:
+        if asked.headers.get("authorization") != wanted:
+            return Answer(401, b"", {"WWW-Authenticate": "Basic realm=x"})
+        return behind(asked)
+
+    with serving(answer) as server:
+        elsewhere(project, server.url("/lib.git"))
+        refused = project.run("--executor", "shell", "normal")
+        assert refused.status == 1
+        assert "submodule libs/one cannot be fetched from http://" in str(refused.events)
+        (project.home / ".gitconfig").write_text(
+            '[credential]\nhelper = "!echo username=me; echo password=hunter22; :"\n'
+        )
+        done = project.run("--executor", "shell", "normal")
+    assert done.status == 0, done.stdout[-3000:]
+    assert words(done.log("normal"))[0] == "private"
+    assert "hunter22" not in done.stdout + done.stderr + str(project.logs())
+
+
+def test_a_fetch_that_hangs_ends_with_the_run(project: Repository) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(30)
+        elsewhere(project, f"http://127.0.0.1:{server.getsockname()[1]}/x.git")
+        started = project.start("run", "--json", "--executor", "shell", "normal")
+        connection, _ = server.accept()
+        began = time.monotonic()
+        started.process.send_signal(signal.SIGINT)
+        done = started.end()
+        connection.close()
+    assert done.status == 130
+    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize(
