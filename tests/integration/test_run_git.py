@@ -68,7 +68,7 @@ def detached(repository: Repository) -> Path:
 
 
 def packed(repository: Repository) -> Path:
-    repository.git("tag", "-a", "v1", "-m", "one")
+    repository.git("tag", "-f", "-a", "v1", "-m", "one")
     repository.git("gc", "-q")
     return repository.root
 
@@ -109,6 +109,43 @@ def test_a_job_uses_git(tmp_path: Path, kind: Callable[[Repository], Path]) -> N
     assert lines[-1] == "a commit"
     assert digest(tmp_path / "group") == before
     assert not (tmp_path / "hook-ran").exists()
+
+
+BOXED = """\
+job:
+  image: debian:bookworm
+  script:
+    - git describe --tags; git status --short; git remote -v
+    - git -c user.name=a -c user.email=b commit -q --allow-empty -m mine; git tag mine
+    - git init -q --template= --bare ../other
+    - git push -q --receive-pack='git receive-pack' ../other HEAD:refs/heads/b
+    - git fetch -q --upload-pack='git upload-pack' ../other b; git log -2 --format=%s FETCH_HEAD
+    - git gc -q; git reset -q --hard v1; git clean -qfdx; git fsck; git rev-parse HEAD
+"""
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("engine", ["docker", "podman"])
+@pytest.mark.parametrize("kind", [packed, worktree])
+def test_a_container_job_uses_git(
+    tmp_path: Path,
+    kind: Callable[[Repository], Path],
+    engine: str,
+    request: pytest.FixtureRequest,
+) -> None:
+    repository = Repository(tmp_path / "group/project", BOXED, tmp_path / "home")
+    repository.on(request.getfixturevalue(f"{engine}_address"))
+    repository.git("tag", "-a", "v1", "-m", "one")
+    repository.git("remote", "add", "origin", "https://me:secret@example.com/group/project.git")
+    repository.root = kind(repository)
+    sha = repository.git("rev-parse", "HEAD").strip()
+    before = digest(tmp_path / "group")
+    done = repository.run()
+    assert done.status == 0, done
+    lines = [line for line in done.log("job").splitlines() if not line.startswith("$ ")]
+    url = "origin\thttps://example.com/group/project.git"
+    assert lines == ["v1", f"{url} (fetch)", f"{url} (push)", "mine", "a commit", sha]
+    assert digest(tmp_path / "group") == before
 
 
 @pytest.mark.parametrize("name", ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"])
