@@ -2,6 +2,7 @@
 
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from msgspec import structs
@@ -9,10 +10,18 @@ from tests.contract.executor.conftest import Place
 from tests.contract.executor.test_executor import output
 
 from homeport.engine.docker import connect
-from homeport.pipeline.execute.api import ExecutorError, JobSpec, ServiceSpec, Snapshot, Stop
+from homeport.pipeline.execute.api import (
+    ExecutorError,
+    JobSpec,
+    Selection,
+    ServiceSpec,
+    Snapshot,
+    Stop,
+)
 from homeport.pipeline.execute.container import ContainerExecutor
 from homeport.pipeline.execute.shell import ShellExecutor
 from homeport.pipeline.model.config import Image
+from testbed.trees import a_tree
 
 WEB = ServiceSpec(image="web", aliases=("db",), env={"SPOKEN": "there"})
 
@@ -81,6 +90,39 @@ def test_jobs_beside_each_other_do_not_see_each_others_services(
     finally:
         for session in sessions:
             session.close()
+
+
+ANSWERS = """\
+until [ -e /builds/group/name/asked ]; do sleep 0.1; done
+cd /builds/group/name; cat src/main.c > answer; mv answer answered; sleep 30
+"""
+
+
+def test_services_share_the_workspace(
+    service_place: Place, snapshot: Snapshot, address: str, tmp_path: Path
+) -> None:
+    """As with the Runner, whose builds folder is a volume of all containers of a job: so a Docker
+    in a service can mount what the job has made."""
+    helper = ServiceSpec(image="busybox", command=("sh", "-c", ANSWERS))
+    user = structs.replace(service_place.image, docker_user="1000:1000")
+    wanted = structs.replace(spec(service_place, helper, services_timeout=0), image=user)
+    (tmp_path / "artifacts/src").mkdir(parents=True)
+    (tmp_path / "artifacts/src/main.c").write_text("of an artifact\n")
+    session = service_place.executor.open(wanted, ignore)
+    try:
+        session.put(snapshot, [tmp_path / "artifacts"])
+        waits = "touch asked; i=0; until [ -e answered ] || [ $i = 100 ]; do sleep 0.1; i=$((i+1))"
+        assert output(session, f"{waits}; done; cat answered; ./tool") == (
+            "of an artifact\ntool ran\n"
+        )
+        taken = a_tree(tmp_path)
+        assert session.collect(Selection(paths=("answered", "src")), taken) == ()
+        assert (tmp_path / "into/answered").read_text() == "of an artifact\n"
+    finally:
+        session.close()
+    engine = connect(address)
+    assert engine.volumes({"homeport.run": service_place.run}) == ()
+    engine.close()
 
 
 def test_a_service_that_cannot_start_leaves_nothing(service_place: Place, address: str) -> None:

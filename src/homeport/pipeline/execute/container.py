@@ -112,10 +112,16 @@ class ContainerExecutor:
             raise ExecutorError(
                 f"cannot create a container of image {image.name}: {error}"
             ) from error
-        volumes = JobVolumes(self._engine, self._access, name=container_name(spec), labels=labels)
+        volumes = JobVolumes(
+            self._engine,
+            self._access,
+            name=container_name(spec),
+            labels=labels,
+            builds=bool(spec.services),
+        )
         services, network = None, self._network(None, {})
         if spec.services:
-            self._networked = True
+            self._networked = self._volumes = True
             phase("services")
             services = self._services(spec, labels, volumes, note, service_log)
         try:

@@ -10,6 +10,7 @@ from msgspec import Struct, structs
 
 from homeport.engine.api import Engine, EngineError
 from homeport.engine.options import ContainerOptions
+from homeport.pipeline.execute.container_workspace import BUILDS_DIR
 from homeport.pipeline.execute.placed_files import place
 
 _AGENT = "/run/homeport-ssh-agent"
@@ -68,16 +69,31 @@ class JobVolumes:
     and its services, removed with them."""
 
     def __init__(
-        self, engine: Engine, access: HostAccess, *, name: str, labels: Mapping[str, str]
+        self,
+        engine: Engine,
+        access: HostAccess,
+        *,
+        name: str,
+        labels: Mapping[str, str],
+        builds: bool = False,
     ) -> None:
-        """`name` is the job's container's. Nothing is made before `create`."""
+        """`name` is the job's container's. With `builds` the folder of projects is a volume, too,
+        as the Runner has it: so services see the job's workspace. Nothing is made before `create`.
+        """
         self._engine = engine
         self._labels = labels
         self._access = access
+        self._paths = access.options.volumes
+        if builds and not self.holds(BUILDS_DIR):
+            self._paths += (BUILDS_DIR,)
         self._names: dict[str, str] = {}
-        for path in access.options.volumes:
+        for path in self._paths:
             if ":" not in path:
                 self._names[path] = f"{name}-volume-{len(self._names)}"
+
+    def holds(self, folder: str) -> bool:
+        """Whether something is mounted at just this place."""
+        return folder in (path.split(":")[1] if ":" in path else path for path in self._paths)
 
     def create(self) -> None:
         for name in self._names.values():
@@ -98,7 +114,7 @@ class JobVolumes:
     def _binds(self) -> tuple[str, ...]:
         return tuple(
             f"{self._names[volume]}:{volume}" if volume in self._names else volume
-            for volume in self._access.options.volumes
+            for volume in self._paths
         )
 
     def remove(self) -> None:

@@ -25,7 +25,11 @@ from homeport.pipeline.execute.api import (
 from homeport.pipeline.execute.container_archive import pack
 from homeport.pipeline.execute.container_collect import collect
 from homeport.pipeline.execute.container_git import RepositoryPacks, tracked_files
-from homeport.pipeline.execute.container_workspace import container_project_dir, workspace_items
+from homeport.pipeline.execute.container_workspace import (
+    BUILDS_DIR,
+    container_project_dir,
+    workspace_items,
+)
 from homeport.pipeline.execute.script import quote
 from homeport.pipeline.execute.shallow import git_depth
 from homeport.pipeline.model.event import FailureReason
@@ -81,17 +85,18 @@ class ContainerSession:
 
     def put(self, snapshot: Snapshot, artifacts: Sequence[Path]) -> None:
         self._snapshot = snapshot
-        git = f"{self._project_dir.lstrip('/')}/.git"
+        # Into what is mounted there itself: Podman mounts nothing for a container not started.
+        at = BUILDS_DIR if self._volumes.holds(BUILDS_DIR) else "/"
+        project = self._project_dir.removeprefix(at).lstrip("/")
+        git = f"{project}/.git"
         repository = (
             self._packs.items(git, snapshot.git, git_depth(self._spec.env.get("GIT_DEPTH", "")))
             if snapshot.git is not None
             else iter(())
         )
-        items = workspace_items(
-            self._project_dir, snapshot, repository, artifacts, self._spec.files
-        )
+        items = workspace_items(project, snapshot, repository, artifacts, self._spec.files)
         try:
-            self._engine.put_archive(self._container, "/", pack(items, int(time.time())))
+            self._engine.put_archive(self._container, at, pack(items, int(time.time())))
         except EngineError as error:
             raise self._failed("cannot put the workspace into", error) from error
         except OSError as error:

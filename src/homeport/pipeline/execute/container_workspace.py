@@ -18,14 +18,14 @@ def container_project_dir(project_path: str) -> str:
 
 
 def workspace_items(
-    project_dir: str,
+    project: str,
     snapshot: Snapshot,
     repository: Iterator[Item],
     artifacts: Sequence[Path],
     files: Mapping[str, str],
 ) -> Iterator[Item]:
-    """Everything to put into a container at `/`, later entries over earlier ones."""
-    project = project_dir.lstrip("/")
+    """Everything to put into a container, later entries over earlier ones; `project` is the
+    project's folder, relative to where they are put."""
     yield project, None
     yield f"{project}.tmp", None
     yield from _listed(project, os.fspath(snapshot.root), snapshot.files)

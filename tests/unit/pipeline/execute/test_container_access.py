@@ -111,12 +111,14 @@ def test_services_have_no_limits_and_addresses_of_the_jobs(engine: FakeEngine) -
         ulimits=("nofile=5",),
         extra_hosts=("a:10.0.0.1",),
         userns="host",
+        volumes=("/fast:/builds",),
     )
     access = HostAccess(options=options, ssh_agent="/tmp/agent")
     spec = structs.replace(JOB, services=(SERVICE,))
     ContainerExecutor(engine, access).open(spec, ignore)
     service, job = (held.spec for held in engine.held.values())
-    assert job.options == structs.replace(options, volumes=("/tmp/agent:/run/homeport-ssh-agent",))
+    mounts = ("/fast:/builds", "/tmp/agent:/run/homeport-ssh-agent")
+    assert job.options == structs.replace(options, volumes=mounts)
     assert job.env["SSH_AUTH_SOCK"] == "/run/homeport-ssh-agent"
     assert service.options == structs.replace(
         options, memory=None, cpus=None, gpus=None, mac_address=None
@@ -127,7 +129,7 @@ def test_services_have_no_limits_and_addresses_of_the_jobs(engine: FakeEngine) -
 def test_a_volume_without_a_place_here_is_shared_by_one_job_and_its_services(
     engine: FakeEngine,
 ) -> None:
-    access = HostAccess(options=ContainerOptions(volumes=("/certs/client", "/srv:/srv:ro")))
+    access = HostAccess(options=ContainerOptions(volumes=("/certs/client", "/fast:/builds")))
     executor = ContainerExecutor(engine, access, state="here")
     sessions = [
         executor.open(structs.replace(JOB, job=name, services=(SERVICE,)), ignore)
@@ -144,7 +146,7 @@ def test_a_volume_without_a_place_here_is_shared_by_one_job_and_its_services(
             "homeport.state": "here",
         }
     assert {volumes[0], volumes[2]} == {
-        (f"{name}:/certs/client", "/srv:/srv:ro") for name in engine.held_volumes
+        (f"{name}:/certs/client", "/fast:/builds") for name in engine.held_volumes
     }
     for session in sessions:
         session.close()
@@ -177,3 +179,37 @@ def test_certificates_are_added_to_those_of_the_image(engine: FakeEngine) -> Non
     place(engine, container, {CERTIFICATES: "THEIRS\n"})
     HostAccess(certificates="MINE\n").trust(engine, container)
     assert engine.held[container].files[CERTIFICATES.lstrip("/")][1] == b"THEIRS\nMINE\n"
+
+
+def mounts_of(engine: FakeEngine) -> dict[str, tuple[str, ...]]:
+    return {
+        "service" if "-service-" in found.spec.name else "job": found.spec.options.volumes
+        for found in engine.held.values()
+    }
+
+
+def test_services_share_the_folder_of_projects(engine: FakeEngine) -> None:
+    executor = ContainerExecutor(engine)
+    job = structs.replace(JOB, services=(SERVICE,))
+    session = executor.open(job, ignore)
+    (volume,) = engine.held_volumes
+    assert engine.held_volumes[volume]["homeport.run"] == "r1"
+    assert mounts_of(engine) == dict.fromkeys(("job", "service"), (f"{volume}:/builds",))
+    session.close()
+    assert engine.held_volumes == {}
+    executor.open(job, ignore)
+    executor.close()
+    assert engine.held_volumes == {}
+
+
+def test_without_services_there_is_no_volume(engine: FakeEngine) -> None:
+    ContainerExecutor(engine).open(JOB, ignore)
+    assert engine.held_volumes == {}
+    assert mounts_of(engine) == {"job": ()}
+
+
+def test_what_the_user_mounts_at_the_folder_of_projects_is_there(engine: FakeEngine) -> None:
+    access = HostAccess(options=ContainerOptions(volumes=("/fast:/builds",)))
+    ContainerExecutor(engine, access).open(structs.replace(JOB, services=(SERVICE,)), ignore)
+    assert engine.held_volumes == {}
+    assert mounts_of(engine) == dict.fromkeys(("job", "service"), ("/fast:/builds",))

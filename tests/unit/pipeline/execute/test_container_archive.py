@@ -143,7 +143,7 @@ def test_a_workspace_in_its_order(tmp_path: Path) -> None:
     files = ("dir/z", "a", "module", "gone", "way/secret", "../secret")
     snapshot = Snapshot(root=root, files=files, git=None, objects=None)
     repository = iter([("builds/g/p/.git/HEAD", b"sha")])
-    items = workspace_items("/builds/g/p", snapshot, repository, [artifacts], {"F": "v"})
+    items = workspace_items("builds/g/p", snapshot, repository, [artifacts], {"F": "v"})
     assert members(*items) == [
         ("builds", "/", 0o777),
         ("builds/g", "/", 0o777),
