@@ -234,8 +234,11 @@ class Engine(Protocol):
         name."""
         ...
 
-    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
-        """Create an empty volume of this machine's; one of this name that there is is fine."""
+    def create_volume(
+        self, name: str, labels: Mapping[str, str], options: Mapping[str, str] = {}
+    ) -> None:
+        """Create an empty volume of this machine's, or what the options of mount(8) make of it; one
+        of this name that there is is fine."""
         ...
 
     def volumes(self, labels: Mapping[str, str]) -> Sequence[str]:

@@ -329,8 +329,10 @@ class DockerEngine:
             *(as_marked("volume", one["Name"], one["Name"], one) for one in volumes),
         )
 
-    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
-        content = {"Name": name, "Labels": dict(labels)}
+    def create_volume(
+        self, name: str, labels: Mapping[str, str], options: Mapping[str, str] = {}
+    ) -> None:
+        content = {"Name": name, "Labels": dict(labels), "DriverOpts": dict(options)}
         self._call("POST", "/volumes/create", content=content).close()
 
     def volumes(self, labels: Mapping[str, str]) -> Sequence[str]:

@@ -288,7 +288,10 @@ class FakeEngine:
             if label in labels
         )
 
-    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+    def create_volume(
+        self, name: str, labels: Mapping[str, str], options: Mapping[str, str] = {}
+    ) -> None:
+        del options  # it mounts nothing
         self._called("create_volume")
         self.held_volumes.setdefault(name, dict(labels))
 

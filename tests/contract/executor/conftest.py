@@ -13,6 +13,7 @@ from msgspec import Struct
 from homeport.engine.docker import connect
 from homeport.pipeline.execute.api import Executor, JobSpec, Session, Snapshot
 from homeport.pipeline.execute.container import ContainerExecutor
+from homeport.pipeline.execute.container_layers import Layers
 from homeport.pipeline.execute.shell import ShellExecutor
 from homeport.pipeline.model.config import Image
 
@@ -54,15 +55,26 @@ def networked_place(networked_address: str) -> Iterator[Place]:
     yield from container_place(networked_address)
 
 
-def container_place(address: str) -> Iterator[Place]:
+@pytest.fixture
+def overlay_place(docker_address: str, tmp_path: Path) -> Iterator[Place]:
+    """Docker, with overlays however small the tree is."""
+    if os.geteuid() != 0:
+        pytest.skip("overlays are for root")
+    layers = Layers(tmp_path / "layers", least=(0, 0))
+    yield from container_place(docker_address, layers)
+    left = [path.name for path in (tmp_path / "layers").glob("*/*") if path.name == "upper"]
+    assert left == []
+
+
+def container_place(address: str, layers: Layers | None = None) -> Iterator[Place]:
     engine = connect(address)
-    executor = ContainerExecutor(engine)
+    executor = ContainerExecutor(engine, layers=layers)
     yield Place(executor, Image(name="debian:bookworm"))
     executor.close()
     engine.close()
 
 
-@pytest.fixture(params=["shell", "docker", "podman"])
+@pytest.fixture(params=["shell", "docker", "podman", "overlay"])
 def place(request: pytest.FixtureRequest) -> Place:
     found = request.getfixturevalue(f"{request.param}_place")
     assert isinstance(found, Place)
@@ -110,6 +122,7 @@ def open_session(place: Place, snapshot: Snapshot) -> Iterator[OpenSession]:
             files=files,
             project_path="group/name",
             image=place.image,
+            sources=snapshot,
         )
         session = place.executor.open(spec, lambda _: None)
         opened.append(session)

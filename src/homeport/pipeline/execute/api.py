@@ -115,7 +115,8 @@ class JobSpec(Struct, frozen=True, kw_only=True):
     `image` is None for the shell. `pull_policy` is the effective list. `services_timeout` are the
     seconds to wait for `services` to be ready (0 or less: not at all); `debug_services` is whether
     what they print is shown. `placed` are files (absolute path → text) that a container has before
-    it starts; the shell has no use for them.
+    it starts; the shell has no use for them. `sources` is the snapshot that is about to be put,
+    where it is known: big ones are worth preparing for.
     """
 
     run: str
@@ -131,6 +132,7 @@ class JobSpec(Struct, frozen=True, kw_only=True):
     services_timeout: float = SERVICES_TIMEOUT
     debug_services: bool = False
     placed: Mapping[str, str] = {}
+    sources: Snapshot | None = None
 
 
 class JobResult(Struct, frozen=True, kw_only=True):

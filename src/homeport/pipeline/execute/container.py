@@ -22,17 +22,23 @@ from homeport.pipeline.execute.api import (
     Stop,
     unheard,
 )
-from homeport.pipeline.execute.container_access import NO_ACCESS, HostAccess, JobVolumes
+from homeport.pipeline.execute.container_access import (
+    NO_ACCESS,
+    HostAccess,
+    JobVolumes,
+    mounts_at,
+)
 from homeport.pipeline.execute.container_git import RepositoryPacks
 from homeport.pipeline.execute.container_image import Images
 from homeport.pipeline.execute.container_session import ContainerSession
-from homeport.pipeline.execute.container_workspace import container_project_dir
+from homeport.pipeline.execute.container_workspace import BUILDS_DIR, container_project_dir
 from homeport.pipeline.execute.placed_files import place
 from homeport.pipeline.execute.snapshot import git_environment
 from homeport.pipeline.model.config import Image
 from homeport.pipeline.plan.registry_prefix import NO_PREFIXES, RegistryPrefixes
 
 if TYPE_CHECKING:
+    from homeport.pipeline.execute.container_layers import JobLayer, Layers
     from homeport.pipeline.execute.services import JobServices
 
 RUN_LABEL = "homeport.run"
@@ -71,10 +77,12 @@ class ContainerExecutor:
         state: str = "",
         env: Mapping[str, str] = {},
         prefixes: RegistryPrefixes = NO_PREFIXES,
+        layers: "Layers | None" = None,
     ) -> None:
         """`state` says whose the containers are: an engine may serve many users and machines.
         `env` is the user's environment, where logins of registries are looked for; `prefixes` say
-        under which names images are pulled."""
+        under which names images are pulled; `layers` are for workspaces by overlay, where the
+        engine can have them."""
         self._engine = engine
         self._state = state
         self._lost = threading.Event()  # set when the engine did not answer any more
@@ -82,6 +90,7 @@ class ContainerExecutor:
         self._grace = grace
         self._images = Images(engine, env, prefixes)
         self._packs = RepositoryPacks()
+        self._layers = layers
         self._runs: set[str] = set()
         self._networked = False  # whether any job had services
         self._volumes = any(":" not in volume for volume in access.options.volumes)
@@ -112,13 +121,7 @@ class ContainerExecutor:
             raise ExecutorError(
                 f"cannot create a container of image {image.name}: {error}"
             ) from error
-        volumes = JobVolumes(
-            self._engine,
-            self._access,
-            name=container_name(spec),
-            labels=labels,
-            builds=bool(spec.services),
-        )
+        volumes = self._volumes_of(spec, labels, self._layer_for(spec))
         services, network = None, self._network(None, {})
         if spec.services:
             self._networked = self._volumes = True
@@ -130,6 +133,12 @@ class ContainerExecutor:
                 network = self._network(services.network, services.start(stop))
             phase("workspace")
             container = self._create(spec, image, labels, network, volumes)
+            if volumes.layer is not None and not self._works(container, volumes.layer):
+                self._remove(container, volumes)
+                volumes = self._volumes_of(spec, labels, None)
+                _create_volumes(volumes)
+                container = self._create(spec, image, labels, network, volumes)
+            self._furnish(spec, image, container, network)
         except BaseException:
             if services is not None:
                 services.close()
@@ -144,6 +153,7 @@ class ContainerExecutor:
             lost=self._lost,
             services=services,
             volumes=volumes,
+            layers=self._layers,
         )
 
     def _network(self, own: str | None, hosts: Mapping[str, str]) -> Network:
@@ -184,14 +194,53 @@ class ContainerExecutor:
                     hosts=network.hosts,
                 )
             )
-            self._access.join(self._engine, container, network.name)
-            self._access.trust(self._engine, container)
-            place(self._engine, container, spec.placed)
         except EngineError as error:
             raise ExecutorError(
                 f"cannot create a container of image {image.name}: {error}"
             ) from error
         return container
+
+    def _furnish(self, spec: JobSpec, image: Image, container: str, network: Network) -> None:
+        try:
+            self._access.join(self._engine, container, network.name)
+            self._access.trust(self._engine, container)
+            place(self._engine, container, spec.placed)
+        except EngineError as error:
+            raise ExecutorError(
+                f"cannot prepare the container of image {image.name}: {error}"
+            ) from error
+
+    def _layer_for(self, spec: JobSpec) -> "JobLayer | None":
+        """An overlay for the job, unless services are to have its workspace mounted before it is
+        filled, or the user mounts something there."""
+        if self._layers is None or spec.services or spec.sources is None:
+            return None
+        if mounts_at(self._access.options.volumes, BUILDS_DIR):
+            return None
+        return self._layers.for_job(spec.sources)
+
+    def _works(self, container: str, layer: "JobLayer") -> bool:
+        return self._layers is not None and self._layers.works(self._engine, container, layer)
+
+    def _volumes_of(
+        self, spec: JobSpec, labels: Mapping[str, str], layer: "JobLayer | None"
+    ) -> JobVolumes:
+        self._volumes = self._volumes or layer is not None
+        return JobVolumes(
+            self._engine,
+            self._access,
+            name=container_name(spec),
+            labels=labels,
+            builds=bool(spec.services),
+            layer=layer,
+        )
+
+    def _remove(self, container: str, volumes: JobVolumes) -> None:
+        try:
+            self._engine.remove(container)
+        except EngineError as error:
+            raise ExecutorError(f"cannot remove a container: {error}") from error
+        volumes.remove()
 
     def _services(
         self,

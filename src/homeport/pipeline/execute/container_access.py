@@ -3,8 +3,9 @@ networks, volumes, certificates, the SSH agent."""
 
 import io
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
@@ -12,6 +13,9 @@ from homeport.engine.api import Engine, EngineError
 from homeport.engine.options import ContainerOptions
 from homeport.pipeline.execute.container_workspace import BUILDS_DIR
 from homeport.pipeline.execute.placed_files import place
+
+if TYPE_CHECKING:
+    from homeport.pipeline.execute.container_layers import JobLayer
 
 _AGENT = "/run/homeport-ssh-agent"
 _CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
@@ -76,15 +80,18 @@ class JobVolumes:
         name: str,
         labels: Mapping[str, str],
         builds: bool = False,
+        layer: "JobLayer | None" = None,
     ) -> None:
         """`name` is the job's container's. With `builds` the folder of projects is a volume, too,
-        as the Runner has it: so services see the job's workspace. Nothing is made before `create`.
+        as the Runner has it: so services see the job's workspace. With `layer` it is that overlay.
+        Nothing is made before `create`.
         """
+        self.layer = layer
         self._engine = engine
         self._labels = labels
         self._access = access
         self._paths = access.options.volumes
-        if builds and not self.holds(BUILDS_DIR):
+        if (builds or layer is not None) and not self.holds(BUILDS_DIR):
             self._paths += (BUILDS_DIR,)
         self._names: dict[str, str] = {}
         for path in self._paths:
@@ -93,11 +100,13 @@ class JobVolumes:
 
     def holds(self, folder: str) -> bool:
         """Whether something is mounted at just this place."""
-        return folder in (path.split(":")[1] if ":" in path else path for path in self._paths)
+        return mounts_at(self._paths, folder)
 
     def create(self) -> None:
-        for name in self._names.values():
-            self._engine.create_volume(name, self._labels)
+        for path, name in self._names.items():
+            overlay = self.layer if path == BUILDS_DIR else None
+            options = {} if overlay is None else overlay.options
+            self._engine.create_volume(name, self._labels, options)
 
     @property
     def of_service(self) -> ContainerOptions:
@@ -112,16 +121,25 @@ class JobVolumes:
         return structs.replace(self._access.options, volumes=(*self._binds(), *mounts))
 
     def _binds(self) -> tuple[str, ...]:
-        return tuple(
-            f"{self._names[volume]}:{volume}" if volume in self._names else volume
-            for volume in self._paths
-        )
+        return tuple(self._bind(path) if path in self._names else path for path in self._paths)
+
+    def _bind(self, path: str) -> str:
+        # What an image has at this place would be copied into the volume, which mounts it.
+        mode = ":nocopy" if self.layer is not None and path == BUILDS_DIR else ""
+        return f"{self._names[path]}:{path}{mode}"
 
     def remove(self) -> None:
         """What the engine refuses now the executor tries again by the labels."""
         for name in self._names.values():
             with suppress(EngineError):
                 self._engine.remove_volume(name)
+        if self.layer is not None:
+            self.layer.remove()
+
+
+def mounts_at(volumes: Iterable[str], folder: str) -> bool:
+    """Whether one of the volumes is mounted at just this place."""
+    return folder in (volume.split(":")[1] if ":" in volume else volume for volume in volumes)
 
 
 def _read(engine: Engine, container: str, path: str) -> str:

@@ -7,7 +7,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,12 +22,13 @@ from homeport.pipeline.execute.api import (
     Snapshot,
     Stop,
 )
-from homeport.pipeline.execute.container_archive import pack
+from homeport.pipeline.execute.container_archive import Item, pack
 from homeport.pipeline.execute.container_collect import collect
 from homeport.pipeline.execute.container_git import RepositoryPacks, tracked_files
 from homeport.pipeline.execute.container_workspace import (
     BUILDS_DIR,
     container_project_dir,
+    snapshot_items,
     workspace_items,
 )
 from homeport.pipeline.execute.script import quote
@@ -36,6 +37,7 @@ from homeport.pipeline.model.event import FailureReason
 
 if TYPE_CHECKING:
     from homeport.pipeline.execute.container_access import JobVolumes
+    from homeport.pipeline.execute.container_layers import Layers
     from homeport.pipeline.execute.services import JobServices
     from homeport.pipeline.execute.stored_tree import StoredTree
 
@@ -65,7 +67,9 @@ class ContainerSession:
         lost: threading.Event,
         volumes: "JobVolumes",
         services: "JobServices | None" = None,
+        layers: "Layers | None" = None,
     ) -> None:
+        self._layers = layers
         self._services = services
         self._volumes = volumes
         self._engine = engine
@@ -88,14 +92,14 @@ class ContainerSession:
         # Into what is mounted there itself: Podman mounts nothing for a container not started.
         at = BUILDS_DIR if self._volumes.holds(BUILDS_DIR) else "/"
         project = self._project_dir.removeprefix(at).lstrip("/")
-        git = f"{project}/.git"
-        repository = (
-            self._packs.items(git, snapshot.git, git_depth(self._spec.env.get("GIT_DEPTH", "")))
-            if snapshot.git is not None
-            else iter(())
-        )
-        items = workspace_items(project, snapshot, repository, artifacts, self._spec.files)
         try:
+            sources = self._sources(project, snapshot)
+            if self._layers is not None and self._volumes.layer is not None:
+                depth = git_depth(self._spec.env.get("GIT_DEPTH", ""))
+                key = (project, snapshot.root, snapshot.files, snapshot.git, depth)
+                self._volumes.layer.show(self._layers.make(key, sources))
+                sources = iter(())
+            items = workspace_items(project, sources, artifacts, self._spec.files)
             self._engine.put_archive(self._container, at, pack(items, int(time.time())))
         except EngineError as error:
             raise self._failed("cannot put the workspace into", error) from error
@@ -103,6 +107,14 @@ class ContainerSession:
             raise ExecutorError(
                 f"cannot read the workspace: {error.filename or snapshot.root}: {error.strerror}"
             ) from error
+
+    def _sources(self, project: str, snapshot: Snapshot) -> Iterator[Item]:
+        """What the snapshot gives to the folder `project`."""
+        yield project, None
+        yield from snapshot_items(project, snapshot)
+        if snapshot.git is not None:
+            depth = git_depth(self._spec.env.get("GIT_DEPTH", ""))
+            yield from self._packs.items(f"{project}/.git", snapshot.git, depth)
 
     def run(self, script: str, sink: Sink, stop: Stop) -> Exit:
         if stop.reason is not None:

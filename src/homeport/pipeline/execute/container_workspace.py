@@ -19,8 +19,7 @@ def container_project_dir(project_path: str) -> str:
 
 def workspace_items(
     project: str,
-    snapshot: Snapshot,
-    repository: Iterator[Item],
+    sources: Iterator[Item],
     artifacts: Sequence[Path],
     files: Mapping[str, str],
 ) -> Iterator[Item]:
@@ -28,18 +27,17 @@ def workspace_items(
     project's folder, relative to where they are put."""
     yield project, None
     yield f"{project}.tmp", None
-    yield from _listed(project, os.fspath(snapshot.root), snapshot.files)
-    yield from repository
+    yield from sources
     for tree in artifacts:
         yield from tree_items(project, os.fspath(tree))
     for name, content in sorted(files.items()):
         yield f"{project}.tmp/{name}", content.encode("utf-8", "surrogateescape")
 
 
-def _listed(project: str, root: str, files: Sequence[str]) -> Iterator[Item]:
+def snapshot_items(project: str, snapshot: Snapshot) -> Iterator[Item]:
     """The listed files; one that is reached through a symlink is not in the tree any more."""
-    real = {"": True}
-    for file in sorted(files):
+    root, real = os.fspath(snapshot.root), {"": True}
+    for file in sorted(snapshot.files):
         path = file.rstrip("/")
         if all(part not in ("", ".", "..") for part in path.split("/")) and _is_real(
             root, path.rpartition("/")[0], real

@@ -56,6 +56,7 @@ class Executors:
     def _add_containers(self, builds: Path) -> None:
         if self._engine is not None:
             from homeport.pipeline.execute.container import ContainerExecutor
+            from homeport.pipeline.execute.container_layers import Layers
             from homeport.pipeline.plan.registry_prefix import prefixes_of
 
             state = builds.parents[1]
@@ -65,6 +66,7 @@ class Executors:
                 state=f"{os.uname().nodename}:{state}",
                 env=self._env,
                 prefixes=prefixes_of(self._settings),
+                layers=Layers(builds / ".layers"),
             )
             containers.remove_orphans(lambda: live_runs(state))
             self._made[Runs.CONTAINER] = containers

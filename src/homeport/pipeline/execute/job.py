@@ -331,6 +331,7 @@ class JobRunner:
             services_timeout=self._services_limit(environment, output),
             debug_services=environment.is_on("CI_DEBUG_SERVICES"),
             placed=job.placed,
+            sources=self._snapshot,
         )
 
     def _services_limit(self, environment: Environment, output: Output) -> float:

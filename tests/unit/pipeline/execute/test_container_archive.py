@@ -1,13 +1,18 @@
 import io
 import os
 import tarfile
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
 from homeport.pipeline.execute.api import Snapshot
 from homeport.pipeline.execute.container_archive import Item, pack, tree_items
-from homeport.pipeline.execute.container_workspace import container_project_dir, workspace_items
+from homeport.pipeline.execute.container_workspace import (
+    container_project_dir,
+    snapshot_items,
+    workspace_items,
+)
 
 
 def members(*items: Item) -> list[tuple[str, str, int]]:
@@ -142,8 +147,8 @@ def test_a_workspace_in_its_order(tmp_path: Path) -> None:
     (root / "way").symlink_to(tmp_path)
     files = ("dir/z", "a", "module", "gone", "way/secret", "../secret")
     snapshot = Snapshot(root=root, files=files, git=None, objects=None)
-    repository = iter([("builds/g/p/.git/HEAD", b"sha")])
-    items = workspace_items("builds/g/p", snapshot, repository, [artifacts], {"F": "v"})
+    sources = chain(snapshot_items("builds/g/p", snapshot), [("builds/g/p/.git/HEAD", b"sha")])
+    items = workspace_items("builds/g/p", sources, [artifacts], {"F": "v"})
     assert members(*items) == [
         ("builds", "/", 0o777),
         ("builds/g", "/", 0o777),

@@ -1,0 +1,155 @@
+"""Workspaces without a copy each: the sources of a run laid out once, and an overlay for each job.
+
+Where this process is root and the engine sees its files, the folder of projects is a volume of the
+engine's local driver that is an overlayfs: what all jobs have below, what one changes above. A tree
+has to be big for that to pay; all else goes as a tar stream. Whether the engine sees our files is
+asked of it. Docker Desktop does not, nor a remote engine or one in another mount namespace; Podman
+mounts nothing before the start.
+"""
+
+import os
+import stat
+import tempfile
+import threading
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from homeport.engine.api import Engine, EngineError
+from homeport.pipeline.execute.api import Snapshot
+from homeport.pipeline.execute.container_archive import Item, Stored
+from homeport.pipeline.execute.container_workspace import BUILDS_DIR
+from homeport.pipeline.execute.workspace import copy_entry, make_folder, remove
+
+LEAST_FILES = 1000
+LEAST_BYTES = 32 * 1024 * 1024
+_NONCE = ".homeport"
+_ODD = frozenset(',:\\"')
+"""What the options of an overlay would have to be escaped for."""
+
+
+class Layers:
+    """The layers of one run in `folder`, which its owner removes; used by several threads at once.
+
+    `least` are the files and the bytes from which a tree counts as big.
+    """
+
+    def __init__(self, folder: Path, least: tuple[int, int] = (LEAST_FILES, LEAST_BYTES)) -> None:
+        self._folder = folder
+        self._least = least
+        self._lock = threading.Lock()
+        self._is_big: dict[Path, bool] = {}
+        self._made: dict[object, str] = {}
+        self._is_seen: bool | None = None
+
+    def for_job(self, sources: Snapshot | None) -> "JobLayer | None":
+        """A place for the overlay of one job, where it pays and may work."""
+        if sources is None or os.geteuid() != 0 or _ODD & set(os.fspath(self._folder)):
+            return None
+        with self._lock:
+            if self._is_seen is False or not self._big(sources):
+                return None
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return JobLayer(Path(tempfile.mkdtemp(dir=self._folder)))
+
+    def works(self, engine: Engine, container: str, job: "JobLayer") -> bool:
+        """Whether the engine shows in a container, not started yet, what is in the job's layer."""
+        if self._is_seen is None:
+            try:
+                seen = engine.path_info(container, f"{BUILDS_DIR}/{job.nonce}") is not None
+            except EngineError:  # it could not mount what it does not see
+                seen = False
+            self._is_seen = seen
+        return self._is_seen
+
+    def make(self, key: object, items: Iterable[Item]) -> str:
+        """The folder with these items in it, made by the first job that wants it; OSError."""
+        with self._lock:
+            made = self._made.get(key)
+            if made is None:
+                folder = tempfile.mkdtemp(dir=self._folder)
+                write(items, folder)
+                made = self._made[key] = folder
+            return made
+
+    def _big(self, sources: Snapshot) -> bool:
+        known = self._is_big.get(sources.root)
+        if known is None:
+            known = self._is_big[sources.root] = _is_big(sources, *self._least)
+        return known
+
+
+class JobLayer:
+    """The overlay of one job: `lower` leads to what is below, until the engine mounts it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lower = folder / "lower"
+        for name in ("upper", "work", "empty"):
+            (folder / name).mkdir()
+        (folder / "upper").chmod(0o777)
+        # With a name of its own: it is not guessed from the path that the engine sees the same.
+        self.nonce = f"{_NONCE}-{folder.name}"
+        (folder / "empty" / self.nonce).touch()
+        self._lower.symlink_to("empty")
+
+    @property
+    def options(self) -> Mapping[str, str]:
+        """Those of the engine's volume."""
+        places = f"lowerdir={self._lower},upperdir={self._folder}/upper,workdir={self._folder}/work"
+        return {"type": "overlay", "device": "overlay", "o": places}
+
+    def show(self, folder: str) -> None:
+        """Have a made folder below; nothing may have been mounted, or is no longer."""
+        self._lower.unlink()
+        self._lower.symlink_to(folder)
+
+    def remove(self) -> None:
+        remove(os.fspath(self._folder))
+
+
+def write(items: Iterable[Item], folder: str) -> None:
+    """Lay items out in a folder as a container gets them: of root, to be written by any user."""
+    made = {""}
+    for name, source in items:
+        _make_folders(name if source is None else name.rpartition("/")[0], folder, made)
+        path = f"{folder}/{name}"
+        if isinstance(source, bytes):
+            Path(path).write_bytes(source)
+            Path(path).chmod(0o666)
+        elif isinstance(source, Stored):
+            if copy_entry(source.path, path):
+                os.utime(path, ns=(source.time, source.time), follow_symlinks=False)
+                _open_up(path, source.mode)
+        elif source is not None and copy_entry(source, path, times=True):
+            _open_up(path)
+
+
+def _make_folders(name: str, folder: str, made: set[str]) -> None:
+    missing = []
+    while name not in made:
+        made.add(name)
+        missing.append(name)
+        name = name.rpartition("/")[0]
+    for path in reversed(missing):
+        make_folder(f"{folder}/{path}")
+        _open_up(f"{folder}/{path}")
+
+
+def _open_up(path: str, given: int | None = None) -> None:
+    mode = os.lstat(path).st_mode
+    if not stat.S_ISLNK(mode):
+        executable = (mode if given is None else given) & stat.S_IXUSR
+        os.chmod(path, 0o777 if stat.S_ISDIR(mode) or executable else 0o666)  # noqa: PTH101
+
+
+def _is_big(sources: Snapshot, files: int, size: int) -> bool:
+    if len(sources.files) >= files:
+        return True
+    total = 0
+    for name in sources.files:
+        with suppress(OSError):
+            total += os.lstat(f"{sources.root}/{name}").st_size
+        if total >= size:
+            return True
+    return False
