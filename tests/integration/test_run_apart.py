@@ -11,6 +11,7 @@ import pytest
 from homeport.engine.api import ContainerSpec
 from homeport.engine.docker import connect
 from homeport.engine.options import ContainerOptions
+from homeport.pipeline.execute.container_layers import LEAST_FILES
 from testbed import engines, images
 from testbed.runs import Repository, containers
 
@@ -24,7 +25,7 @@ make:
   cache: {key: k, paths: [made]}
 use:
   cache: {key: k, paths: [made], policy: pull}
-  script: ['cat file made; ./tool']
+  script: ['ls many | wc -l; cat file made; ./tool']
 """
 
 
@@ -67,6 +68,9 @@ def test_jobs_run_on_an_engine_that_sees_no_file(hidden: Path, address: str) -> 
     (repository.root / "file").write_text("of the tree\n")
     (repository.root / "tool").write_text("#!/bin/sh\necho ran\n")
     (repository.root / "tool").chmod(0o755)
+    (repository.root / "many").mkdir()
+    for number in range(LEAST_FILES):  # as many as an overlay would be made for
+        (repository.root / f"many/{number}").write_text("")
     repository.commit()
     assert not _is_seen(repository.root / "file", address)
     sha = repository.git("rev-parse", "HEAD").strip()
@@ -77,7 +81,7 @@ def test_jobs_run_on_an_engine_that_sees_no_file(hidden: Path, address: str) -> 
         for job in ("make", "use")
     }
     assert lines["make"][:3] == [sha, "of the tree", "1000"], done
-    assert lines["use"][-3:] == ["of the tree", "made", "ran"], done
+    assert lines["use"][-4:] == ["1000", "of the tree", "made", "ran"], done
     assert (repository.root / "file").read_text() == "of the tree\n"
     assert containers(address, hidden / "home") == []
     assert repository.leftovers() == []
