@@ -11,6 +11,7 @@ from homeport.engine.options import ContainerOptions
 from homeport.pipeline.execute.api import JobSpec, ServiceSpec, Snapshot
 from homeport.pipeline.execute.container import ContainerExecutor
 from homeport.pipeline.execute.container_access import HostAccess
+from homeport.pipeline.execute.container_archive import Stored
 from homeport.pipeline.execute.container_layers import Layers, write
 from homeport.pipeline.model.config import Image
 
@@ -112,7 +113,9 @@ def test_what_is_laid_out_is_for_any_user(tmp_path: Path) -> None:
     folder = tmp_path / "layer"
     folder.mkdir()
     items = [(f"g/p/{name}", str(tmp_path / name)) for name in ("plain", "tool", "link", "gone")]
-    write([("g/p", None), *items, ("g/p/link/x", b"x"), ("g/p/empty", None)], str(folder))
+    stored = ("g/p/stored", Stored(str(tmp_path / "plain"), 0o755, 1_000_000_000))
+    write([("g/p", None), *items, stored, ("g/p/link/x", b"x"), ("g/p/empty", None)], str(folder))
+    assert (folder / "g/p/stored").stat().st_mtime == 1
     modes = {
         str(path.relative_to(folder)): stat.S_IMODE(path.lstat().st_mode)
         for path in folder.rglob("*")
@@ -122,6 +125,7 @@ def test_what_is_laid_out_is_for_any_user(tmp_path: Path) -> None:
         "g/p": 0o777,
         "g/p/plain": 0o666,
         "g/p/tool": 0o777,
+        "g/p/stored": 0o777,
         "g/p/link": 0o777,  # a folder: nothing is written through a link
         "g/p/link/x": 0o666,
         "g/p/empty": 0o777,
