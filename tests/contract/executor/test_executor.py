@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.contract.executor.conftest import OpenSession, Place
 
-from homeport.pipeline.execute.api import Exit, Selection, Session, Stop
+from homeport.pipeline.execute.api import Exit, JobSpec, Selection, Session, Snapshot, Stop
 from homeport.pipeline.execute.objects import Objects
 from homeport.pipeline.execute.script import script_text
 from homeport.pipeline.execute.stored_tree import StoredTree, lay_over
@@ -59,6 +59,28 @@ def test_artifacts_lie_over_the_snapshot_in_order(
     session = open_session(one, two)
     assert output(session, "cat src/main.c src/made only") == "replaced\ntwo\ntwo\n"
     assert output(session, "readlink only") == "src/made\n"
+
+
+def test_sources_may_come_after_a_script(place: Place, snapshot: Snapshot) -> None:
+    """As with a hook that runs before the sources are got."""
+    spec = JobSpec(
+        run=place.run,
+        job="hooked",
+        attempt=1,
+        env={},
+        files={},
+        project_path="group/name",
+        image=place.image,
+        sources=snapshot,
+    )
+    session = place.executor.open(spec, lambda _: None)
+    try:
+        session.put(Snapshot(root=snapshot.root, files=(), git=None, objects=None), ())
+        assert output(session, "mkdir src; echo early > src/early") == ""
+        session.put(snapshot, ())
+        assert output(session, "cat src/main.c; ./tool") == "int main;\ntool ran\n"
+    finally:
+        session.close()
 
 
 def test_artifacts_are_not_written_through_a_link(

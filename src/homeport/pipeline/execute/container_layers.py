@@ -92,6 +92,7 @@ class JobLayer:
         self.nonce = f"{_NONCE}-{folder.name}"
         (folder / "empty" / self.nonce).touch()
         self._lower.symlink_to("empty")
+        self.is_shown = False
 
     @property
     def options(self) -> Mapping[str, str]:
@@ -100,7 +101,9 @@ class JobLayer:
         return {"type": "overlay", "device": "overlay", "o": places}
 
     def show(self, folder: str) -> None:
-        """Have a made folder below; nothing may have been mounted, or is no longer."""
+        """Have a made folder below, once: folders that a script made hide what comes there later
+        (overlayfs calls them opaque)."""
+        self.is_shown = True
         self._lower.unlink()
         self._lower.symlink_to(folder)
 

@@ -94,10 +94,11 @@ class ContainerSession:
         project = self._project_dir.removeprefix(at).lstrip("/")
         try:
             sources = self._sources(project, snapshot)
-            if self._layers is not None and self._volumes.layer is not None:
+            layer = self._volumes.layer
+            if self._layers is not None and layer is not None and not layer.is_shown:
                 depth = git_depth(self._spec.env.get("GIT_DEPTH", ""))
                 key = (project, snapshot.root, snapshot.files, snapshot.git, depth)
-                self._volumes.layer.show(self._layers.make(key, sources))
+                layer.show(self._layers.make(key, sources))
                 sources = iter(())
             items = workspace_items(project, sources, artifacts, self._spec.files)
             self._engine.put_archive(self._container, at, pack(items, int(time.time())))

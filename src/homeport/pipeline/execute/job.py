@@ -150,6 +150,7 @@ class JobRunner:
             sources = self._sources(job, environment, output, stop)
             environment = structs.replace(environment, env={**environment.env, **sources.env})
             spec = self._spec(job, attempt, environment, output)
+            spec = structs.replace(spec, sources=sources.snapshot)
             result = self._work(
                 job,
                 environment=environment,
@@ -331,7 +332,6 @@ class JobRunner:
             services_timeout=self._services_limit(environment, output),
             debug_services=environment.is_on("CI_DEBUG_SERVICES"),
             placed=job.placed,
-            sources=self._snapshot,
         )
 
     def _services_limit(self, environment: Environment, output: Output) -> float:
