@@ -20,7 +20,7 @@ def add_command(commands: Commands) -> None:
         commands,
         "backup",
         main,
-        summary="Copy all images, robots and token keys to a folder; the mirror may run.",
+        summary="Copy images, robots, token keys and the audit to a folder; the mirror may run.",
         examples=EXAMPLES,
         arguments="DIR [OPTION...]",
         group=GROUP,
@@ -43,15 +43,16 @@ def main(args: argparse.Namespace) -> int:
 
 
 def show(report: "Any", where: str, *, as_json: bool) -> int:
-    """Status 1 where the copy lacks blobs."""
+    """Status 1 where the copy lacks blobs or a day of the audit."""
     from homeport.cli.output import print_json, printable
     from homeport.errors import ExitCode
     from homeport.lib.units import format_bytes
 
-    missing = report["missing"]
+    missing, damaged = report["missing"], report["damaged_segments"]
+    status = int(ExitCode.FAILED if missing or damaged else ExitCode.OK)
     if as_json:
         print_json(report)
-        return int(ExitCode.FAILED if missing else ExitCode.OK)
+        return status
     print(
         printable(
             f"{where}: {report['blobs']} blobs, {report['copied']} of them copied now "
@@ -60,4 +61,6 @@ def show(report: "Any", where: str, *, as_json: bool) -> int:
     )
     for digest in missing:
         print(f"missing or wrong at the source: {digest}")
-    return int(ExitCode.FAILED if missing else ExitCode.OK)
+    for segment in damaged:
+        print(f"no copy of the audit's segment {segment}: it cannot be read")
+    return status

@@ -372,6 +372,7 @@ def test_backup_under_load_and_restore(upstream_hub: Hub, served: Mirror, tmp_pa
         client.join()
         assert client.digest == busy.layers[0][0]
     assert first.returncode == 0, first.stderr
+    audited = served.homeport("audit", "query", "--limit", "999").stdout.splitlines()
     again = json.loads(served.homeport("backup", str(copy), "--json").stdout)
     assert again["copied"] <= json.loads(first.stdout)["blobs"] + 1
     assert json.loads(served.homeport("backup", str(copy), "--json").stdout)["copied"] == 0
@@ -384,6 +385,10 @@ def test_backup_under_load_and_restore(upstream_hub: Hub, served: Mirror, tmp_pa
     served.start()
     pull(served, kept, "kept")
     assert served.homeport("verify").returncode == 0
+    assert served.homeport("audit", "verify").returncode == 0
+    lines = served.homeport("audit", "query", "--limit", "999").stdout.splitlines()
+    assert set(audited) < set(lines), "records from before the backup are gone"
+    assert any("may be missing" in line for line in lines)
     assert "robot$ci" in served.homeport("robot", "list").stdout
     assert secret
 

@@ -1,4 +1,4 @@
-"""What `homeport mirror backup|restore` do: the store, and the small files that logins hang on."""
+"""What `homeport mirror backup|restore` do: the store, what logins hang on, and the audit."""
 
 import asyncio
 import os
@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from homeport.errors import MissingError
+from homeport.mirror.audit.copies import copy_segments
 from homeport.mirror.auth.keyring import FILE as KEYS
 from homeport.mirror.auth.private_file import private_folder, read_private, replace_private
 from homeport.mirror.auth.robots import FOLDER as ROBOTS
@@ -18,12 +19,14 @@ from homeport.mirror.store.api import StoreError
 from homeport.mirror.store.backup import back_up
 from homeport.mirror.store.backup import restore as restore_store
 
+AUDIT = "audit"
+
 Seen = Callable[[int], None]
 
 
 def backup(data: Path, into: Path, *, seen: Seen) -> Any:
-    """Plain data: `blobs`, `copied`, `size`, `missing`. Beside a running mirror or without one.
-    Raises MissingError."""
+    """Plain data: `blobs`, `copied`, `size`, `missing`, and `damaged_segments` of the audit. Beside a
+    running mirror or without one. Raises MissingError."""
 
     async def work() -> Any:
         return msgspec.to_builtins(await back_up(data, into, clock=time.time, seen=seen))
@@ -31,7 +34,8 @@ def backup(data: Path, into: Path, *, seen: Seen) -> Any:
     report = _words(lambda: asyncio.run(work()))
     # After the store: its copying makes the folder, and refuses what is none.
     _words(lambda: _copy_private(data, into))
-    return report
+    # Last, so that what is in the copy is on its record, too.
+    return {**report, "damaged_segments": _words(lambda: _copy_audit(data, into))}
 
 
 def restore(backup: Path, data: Path, *, seen: Seen) -> Any:
@@ -41,7 +45,13 @@ def restore(backup: Path, data: Path, *, seen: Seen) -> Any:
         lambda: msgspec.to_builtins(asyncio.run(restore_store(backup, data, seen=seen)))
     )
     _words(lambda: _copy_private(backup, data))
-    return report
+    return {**report, "damaged_segments": _words(lambda: _copy_audit(backup, data))}
+
+
+def _copy_audit(source: Path, target: Path) -> list[str]:
+    if not (source / AUDIT).is_dir():
+        return []
+    return list(copy_segments(source / AUDIT, private_folder(target, AUDIT)))
 
 
 def _copy_private(source: Path, target: Path) -> None:

@@ -144,6 +144,9 @@ class SegmentReader:
         for row in self._connection.execute(query):
             yield Row(*row)
 
+    def copy_to(self, target: sqlite3.Connection) -> None:
+        self._connection.backup(target)
+
     def close(self) -> None:
         self._connection.close()
 
