@@ -146,6 +146,7 @@ class ScriptedUpstream:
         start: int = 0,
         stop: int | None = None,
         avoid: frozenset[str] = frozenset(),
+        late: frozenset[str] = frozenset(),  # noqa: ARG002
         owner: str = "",  # noqa: ARG002
     ) -> AsyncIterator[_Stream]:
         self.asked.append(Asked("GET", repository, digest, start, stop, avoid))

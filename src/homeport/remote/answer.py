@@ -41,17 +41,24 @@ class _Errors(Struct):
 
 
 class Reader:
-    """Reads bodies from `host`: `read_timeout` is seconds without a byte."""
+    """Reads one body from `host`: `read_timeout` is seconds without a byte, `min_rate` bytes a
+    second that must come on average of as long a wait. Only waiting for `host` counts: who takes
+    his time between two pieces makes nobody slow."""
 
-    def __init__(self, host: str, read_timeout: float) -> None:
+    def __init__(self, host: str, read_timeout: float, min_rate: int = 0) -> None:
         self.host = host
         self.read_timeout = read_timeout
+        self.min_rate = min_rate
+        self._waited = 0.0
+        self._came = 0
 
     async def read_some(self, response: aiohttp.ClientResponse) -> bytes:
         """The next piece, empty at the end; raises CutError or TimedOutError."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
         try:
             async with asyncio.timeout(self.read_timeout):
-                return await response.content.readany()
+                piece = await response.content.readany()
         except TimeoutError:
             raise TimedOutError(
                 f"{self.host} sent nothing for {self.read_timeout:g} seconds", host=self.host
@@ -59,6 +66,19 @@ class Reader:
         except (aiohttp.ClientError, OSError) as error:
             found = explain(error, self.host)
             raise CutError(f"{self.host} cut the answer off", host=self.host) from found
+        self._came += len(piece)
+        self._waited += clock() - began
+        if piece and self._waited >= self.read_timeout:
+            self._check_rate()
+        return piece
+
+    def _check_rate(self) -> None:
+        if self._came < self.min_rate * self._waited:
+            raise TimedOutError(
+                f"{self.host} sent only {self._came} bytes in {self._waited:.3g} seconds",
+                host=self.host,
+            )
+        self._waited, self._came = 0.0, 0
 
     async def read_all(self, response: aiohttp.ClientResponse, limit: int) -> bytes:
         """The whole body, of `limit` bytes at most; raises FailedError for more."""

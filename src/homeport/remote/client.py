@@ -42,7 +42,8 @@ Hear = Callable[[Mapping[str, str]], None]
 class Access(Struct, frozen=True, kw_only=True):
     """How a registry is reached. `url` as `base_url.py` reads it; `proxy` as `parse_proxy`; `ca` a
     PEM file beside the system's trust. Times are seconds: for a connection, for the first byte of
-    an answer, and without a byte. `manifest_bytes` is the largest manifest that is read."""
+    an answer, and without a byte; `min_rate` is bytes a second. `manifest_bytes`
+    is the largest manifest that is read."""
 
     url: str
     proxy: str | None = None
@@ -52,6 +53,7 @@ class Access(Struct, frozen=True, kw_only=True):
     connect_timeout: float = 5.0
     answer_timeout: float = 30.0
     read_timeout: float = 30.0
+    min_rate: int = 1024
     manifest_bytes: int = 8 * 1024 * 1024
     agent: str = "homeport"
 
@@ -124,7 +126,7 @@ class Client:
             response,
             host,
         ):
-            reader = Reader(host, self._access.read_timeout)
+            reader = self._reader(host)
             content = await reader.read_all(response, self._access.manifest_bytes)
             return read_manifest(response, content, host, what, reference)
 
@@ -159,7 +161,7 @@ class Client:
             headers["Range"] = f"bytes={start}-{'' if stop is None else stop - 1}"
         path = f"blobs/{digest}"
         async with self._ask("GET", repository, path, what, headers=headers) as (response, host):
-            reader = Reader(host, self._access.read_timeout)
+            reader = self._reader(host)
             yield open_download(response, reader, what, start=start, stop=stop)
 
     async def list_tags(
@@ -197,7 +199,7 @@ class Client:
                 async with self._ask(
                     "GET", repository, f"referrers/{digest}", what, accept=OCI_INDEX, query=query
                 ) as (response, host):
-                    reader = Reader(host, self._access.read_timeout)
+                    reader = self._reader(host)
                     content = await reader.read_all(response, self._access.manifest_bytes)
                     parse_referrers(content, host, what)
                     pages.append(content)
@@ -228,7 +230,7 @@ class Client:
         async with self._ask(
             "GET", repository, "tags/list", what, accept="application/json", query=query
         ) as (response, host):
-            reader = Reader(host, self._access.read_timeout)
+            reader = self._reader(host)
             content = await reader.read_all(response, _MAX_LIST)
             return Page(
                 tags=parse_tags(content, host, what),
@@ -259,7 +261,7 @@ class Client:
             if response.status not in (200, 206):
                 raise await failure_of(
                     response,
-                    Reader(self._name(url), self._access.read_timeout),
+                    self._reader(self._name(url)),
                     method=method,
                     what=what,
                     own=self._redirects.is_own(url),
@@ -323,6 +325,9 @@ class Client:
         if self._is_origin(url):
             return self.host
         return host_of(url) if url.is_default_port() else f"{host_of(url)}:{url.port}"
+
+    def _reader(self, host: str) -> Reader:
+        return Reader(host, self._access.read_timeout, self._access.min_rate)
 
     def _failed(self, reason: str) -> RemoteError:
         return FailedError(f"{self.host} {reason}", host=self.host)

@@ -186,9 +186,31 @@ def test_the_second_address_of_an_upstream(upstream_hub: Hub, second: Hub, tmp_p
         upstream_hub.faults.status = 500
         client.join()
         assert (client.complete, client.digest, client.size) == (True, digest, size)
-    ranges = [seen.headers.get("range") for seen in second.seen if digest in seen.path]
-    assert any(text and text.startswith("bytes=") for text in ranges)
+    assert goes_on_at(second, digest)
     assert second.sent < size
+
+
+def goes_on_at(made: Hub, digest: str) -> bool:
+    ranges = [seen.headers.get("range") for seen in made.seen if digest in seen.path]
+    return any(text and text.startswith("bytes=") for text in ranges)
+
+
+def test_a_download_leaves_an_address_that_drips(
+    upstream_hub: Hub, second: Hub, tmp_path: Path
+) -> None:
+    image = upstream_hub.push("library/drip:1", size=3 * MB)
+    copy("library/drip:1", upstream_hub, second)
+    more = QUICK + 'min_rate = "1MB/s"\n'
+    text = CONFIG + upstream("docker.io", upstream_hub.address, second.address, more=more)
+    digest, size = image.layers[0]
+    with mirror(tmp_path / "m", text) as server:
+        assert server.get("/v2/library/drip/manifests/1").status == 200
+        # Each piece comes within read_timeout; all of them would take 30 seconds.
+        upstream_hub.faults.rate = MB // 10
+        (client,) = run_all([Download(server, f"/v2/library/drip/blobs/{digest}")])
+        assert (client.complete, client.digest, client.size) == (True, digest, size)
+    assert upstream_hub.count("GET", digest) == 1
+    assert goes_on_at(second, digest)
 
 
 @pytest.mark.parametrize("root", ["/v2/quay.io", "/v2/quay.io/"])

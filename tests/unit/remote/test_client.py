@@ -375,6 +375,38 @@ def test_cut_and_stalled_downloads_give_what_came() -> None:
     play(scenario, read_timeout=0.2)
 
 
+def test_a_body_that_drips_is_given_up_though_each_piece_comes_in_time() -> None:
+    async def scenario(registry: FakeRegistry, client: Client) -> None:
+        digest = registry.add_blob("library/x", BLOB)
+        registry.on("blobs", Fault(piece=10, pace=0.02))
+        got = bytearray()
+        began = time.monotonic()
+        with pytest.raises(TimedOutError, match="only"):  # noqa: PT012
+            async with client.open_blob("library/x", digest) as download:
+                async for piece in download.chunks():
+                    got += piece
+        assert 0.2 < time.monotonic() - began < 3
+        assert got == BLOB[: len(got)] != b""
+
+    play(scenario, read_timeout=0.2, min_rate=100_000)
+
+
+def test_a_slow_but_steady_body_and_a_slow_reader_are_no_drip() -> None:
+    async def scenario(registry: FakeRegistry, client: Client) -> None:
+        digest = registry.add_blob("library/x", BLOB)
+        registry.on("blobs", Fault(piece=len(BLOB) // 10, pace=0.03))
+        for pause in (0.0, 0.06):
+            got = bytearray()
+            async with client.open_blob("library/x", digest) as download:
+                async for piece in download.chunks():
+                    got += piece
+                    await asyncio.sleep(pause)
+            assert got == BLOB
+
+    # 0.3 s for the body; read at half that rate it would be too slow, if reading counted.
+    play(scenario, read_timeout=0.2, min_rate=len(BLOB))
+
+
 def test_encoded_blob_is_refused() -> None:
     async def scenario(registry: FakeRegistry, client: Client) -> None:
         digest = registry.add_blob("library/x", BLOB)

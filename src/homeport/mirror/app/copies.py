@@ -25,8 +25,8 @@ Seen = Callable[[int], None]
 
 
 def backup(data: Path, into: Path, *, seen: Seen) -> Any:
-    """Plain data: `blobs`, `copied`, `size`, `missing`, and `damaged_segments` of the audit. Beside a
-    running mirror or without one. Raises MissingError."""
+    """Plain data: `blobs`, `copied`, `size`, `missing`, and `damaged_segments` of the audit. Beside
+    a running mirror or without one. Raises MissingError."""
 
     async def work() -> Any:
         return msgspec.to_builtins(await back_up(data, into, clock=time.time, seen=seen))

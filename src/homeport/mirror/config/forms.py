@@ -146,6 +146,7 @@ FORMS: Mapping[Field, Form] = {
     (UpstreamConfig, "connect_timeout"): _TIMEOUT,
     (UpstreamConfig, "answer_timeout"): _TIMEOUT,
     (UpstreamConfig, "read_timeout"): _TIMEOUT,
+    (UpstreamConfig, "min_rate"): amounts.parse_rate,
     (UpstreamConfig, "revalidate_timeout"): _TIMEOUT,
     (UpstreamConfig, "breaker_seconds"): seconds(0, 3600),
     (UpstreamConfig, "attempts"): count(1, 100),

@@ -95,6 +95,7 @@ class UpstreamConfig(Struct, frozen=True, kw_only=True):
     connect_timeout: float = 5.0
     answer_timeout: float = 30.0
     read_timeout: float = 30.0
+    min_rate: int = 1024
     revalidate_timeout: float = 1.5
     breaker_seconds: float = 15.0
     attempts: int = 6

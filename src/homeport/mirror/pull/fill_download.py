@@ -72,6 +72,7 @@ class Download:
         self._owner = owner
         self._address = address
         self._turn = 0
+        self._late: frozenset[str] = frozenset()
         self._failures = 0
         self._marked = start
         self._skip = 0
@@ -96,6 +97,8 @@ class Download:
             try:
                 chunk = await anext(chunks, None)
             except RemoteError as error:
+                if isinstance(error, TimedOutError) and self.source is not None:
+                    self._late |= {self.source}
                 await self._failed(error)
                 continue
             if chunk is None:
@@ -162,6 +165,7 @@ class Download:
                         start=self.position,
                         stop=self._stop,
                         avoid=self._avoid,
+                        late=self._late,
                         owner=self._owner,
                     )
                 )

@@ -89,9 +89,11 @@ class Upstream(Protocol):
         start: int = 0,
         stop: int | None = None,
         avoid: frozenset[str] = frozenset(),
+        late: frozenset[str] = frozenset(),
         owner: str = "",
     ) -> AbstractAsyncContextManager[BlobStream]:
-        """Download from `start`, up to but without `stop`. Sources in `avoid` gave wrong bytes."""
+        """Download from `start`, up to but without `stop`. Sources in `avoid` gave wrong bytes;
+        those in `late` were too slow, and are asked after the others."""
 
     async def list_tags(
         self, repository: str, *, n: int | None, last: str | None, deadline: float | None = None

@@ -136,9 +136,11 @@ class Chain:
         start: int = 0,
         stop: int | None = None,
         avoid: frozenset[str] = frozenset(),
+        late: frozenset[str] = frozenset(),
         owner: str = "",
     ) -> AsyncIterator[_Stream]:
         sources = [source for source in self._sources if source.name not in avoid]
+        sources.sort(key=lambda source: source.name in late)
         if not sources:
             raise FailedError(f"every source of {self.name} gave wrong bytes", host=self.name)
         self._fail_at_once(DOWNLOAD, None, sources)

@@ -71,6 +71,7 @@ def _access(config: UpstreamConfig, url: str, manifest_bytes: int) -> Access:
         connect_timeout=config.connect_timeout,
         answer_timeout=config.answer_timeout,
         read_timeout=config.read_timeout,
+        min_rate=config.min_rate,
         manifest_bytes=manifest_bytes,
         agent=f"homeport/{__version__}",
     )
