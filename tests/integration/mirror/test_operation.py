@@ -244,6 +244,24 @@ def test_health_needs_no_upstream(upstream_hub: Hub, served: Mirror) -> None:
         assert (answer.status, answer.json) == (200, {"status": "ok"})
 
 
+def test_metrics_are_for_this_machine_and_the_networks_that_are_named(tmp_path: Path) -> None:
+    def scraped_by(made: Mirror, address: str) -> int:
+        return made.get("/metrics", headers={"X-Forwarded-For": address}).status
+
+    with mirror(tmp_path, HEAD) as made:
+        assert made.get("/metrics").status == 200
+        # A reverse proxy on this machine that is no trusted one: somebody else asks.
+        assert scraped_by(made, "127.0.0.1") == 403
+        made.configure(HEAD + 'trusted_proxies = ["127.0.0.1"]\nmetrics_from = ["192.0.2.0/24"]\n')
+        reloaded(made, ok=True)
+        assert scraped_by(made, "192.0.2.7") == 200
+        assert scraped_by(made, "198.51.100.7") == 403
+        refused = made.get("/metrics", headers={"X-Forwarded-For": "198.51.100.7"})
+        assert b"mirror.metrics_from does not name 198.51.100.7" in refused.body
+        assert made.get("/metrics").status == 200
+        assert made.get("/healthz", headers={"X-Forwarded-For": "198.51.100.7"}).status == 200
+
+
 def test_metrics_are_prometheus_and_count(upstream_hub: Hub, served: Mirror) -> None:
     image = upstream_hub.push("library/metrics:1")
     for _ in range(2):

@@ -200,6 +200,7 @@ EACH: Mapping[Field, Form] = {
     (StoreConfig, "pins"): glob,
     (MirrorConfig, "default_prefixes"): prefix,
     (MirrorConfig, "trusted_proxies"): hosts.proxy_network,
+    (MirrorConfig, "metrics_from"): hosts.network,
 }
 """Of the elements of a list, or the values of a table."""
 

@@ -22,6 +22,7 @@ from homeport.mirror.model.names import Repository, Target
 from homeport.mirror.model.principal import Access, Action, Allow, Deny
 from homeport.mirror.policy.api import Policy
 from homeport.mirror.policy.direct import is_direct
+from homeport.mirror.policy.networks import is_local, member_bits, parse_network
 from homeport.mirror.policy.rules import RulePolicy
 from homeport.mirror.store.api import Blobs, Metadata, StoreError
 from homeport.mirror.upstream.api import Upstream
@@ -85,6 +86,7 @@ class ControlService:
         if request.method not in ("GET", "HEAD"):
             raise RegistryError(ErrorCode.UNSUPPORTED, f"no {request.method} here")
         if service is Service.METRICS:
+            self._let_scrape(request)
             self.metrics.usage = await self._blobs.usage()
             return Reply(
                 status=200, headers={"Content-Type": CONTENT_TYPE}, body=self.metrics.page()
@@ -92,6 +94,16 @@ class ControlService:
         reason = self._ready() if service is Service.READY else None
         body = {"status": "ok"} if reason is None else {"status": "not ready", "reason": reason}
         return _json(body, status=200 if reason is None else 503)
+
+    def _let_scrape(self, request: Request) -> None:
+        """This machine, and the networks that are named: counts tell what a company runs."""
+        networks = [parse_network(text) for text in self._config().metrics_from]
+        if member_bits(request.address, networks):
+            return
+        if not (is_local(request.address) and is_direct(request)):
+            raise RegistryError(
+                ErrorCode.DENIED, f"mirror.metrics_from does not name {request.address}", status=403
+            )
 
     async def catalog(self, request: Request, visible: Callable[[Repository], bool]) -> Reply:
         config = self._config()

@@ -252,6 +252,7 @@ class MirrorConfig(Struct, frozen=True, kw_only=True):
     default_prefixes: tuple[str, ...] = ()
     read_only: bool = False
     trusted_proxies: tuple[str, ...] = ()
+    metrics_from: tuple[str, ...] = ()
     rules: tuple[RuleConfig, ...] = ()
     auth: AuthConfig = AuthConfig()
     limits: LimitsConfig = LimitsConfig()
