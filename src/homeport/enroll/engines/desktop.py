@@ -3,6 +3,7 @@ Rancher Desktop and Lima provision theirs by scripts. Docker Desktop is `docker`
 module of its own.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
 from homeport.enroll.address import docker_address
@@ -71,14 +72,14 @@ class Orbstack(Rendered):
         return {"docker.io": tuple(map(str, found))} if isinstance(found, list) and found else {}
 
 
-class _Scripted(Rendered):
+class _Scripted(Rendered, ABC):
     """A machine that provisions itself: found, and told how; no file of it is changed."""
 
     title = ""
     how = ""
 
-    def machines(self, host: Host) -> Sequence[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def machines(self, host: Host) -> Sequence[str]: ...
 
     def detect(self, host: Host) -> Sequence[Engine]:
         return tuple(

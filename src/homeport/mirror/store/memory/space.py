@@ -1,5 +1,6 @@
 """What takes space and what may go, over the state in memory."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 
 from homeport.mirror.model.names import Repository
@@ -8,11 +9,11 @@ from homeport.mirror.store.memory.state import State
 from homeport.oci.digest import Digest
 
 
-class MemorySpace:
+class MemorySpace(ABC):
     """The part of `MemoryMetadata` that the sweep asks."""
 
-    def _now(self) -> State:
-        raise NotImplementedError
+    @abstractmethod
+    def _now(self) -> State: ...
 
     async def size_of(self, upstream: str, prefix: str) -> int:
         state = self._now()
