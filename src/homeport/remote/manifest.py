@@ -77,10 +77,16 @@ def read_manifest(
     asked = parse_digest(reference) if ":" in reference else None
     said = _said_digest(response)
     digest = digest_of(content, algorithm_of(asked or said or Digest("sha256:")))
-    if asked is not None and digest != asked:
-        raise FailedError(f"{host} answered {what} with other bytes", host=host)
     # The digest of a signed manifest of schema 1 is not that of its bytes.
     signed = media_type in (DOCKER_V1, DOCKER_V1_SIGNED)
+    if asked is not None and digest != asked and signed:
+        raise FailedError(
+            f"{host} has {what} only in Docker's format of before 2016 (schema 1), whose digest"
+            " cannot be verified: push the image anew with a current engine",
+            host=host,
+        )
+    if asked is not None and digest != asked:
+        raise FailedError(f"{host} answered {what} with other bytes", host=host)
     if asked is None and said is not None and said != digest and not signed:
         raise FailedError(f"{host} answered {what} with bytes that it does not mean", host=host)
     return FoundManifest(content=content, media_type=media_type, digest=digest)

@@ -263,6 +263,19 @@ def test_media_type_that_is_not_said_is_read_from_the_manifest(
     play(scenario)
 
 
+def test_a_signed_manifest_of_schema_1_is_refused_by_its_name() -> None:
+    content = b'{"schemaVersion":1,"fsLayers":[],"signatures":[{}]}'
+    payload = digest_of(b'{"schemaVersion":1,"fsLayers":[]}')
+
+    async def scenario(registry: FakeRegistry, client: Client) -> None:
+        registry.add_manifest("library/x", content, DOCKER_V1_SIGNED, tag="1")
+        registry.add_manifest("library/x", content, DOCKER_V1_SIGNED, tag=payload)
+        with pytest.raises(FailedError, match=r"schema 1.*push the image anew"):
+            await client.get_manifest("library/x", payload)
+
+    play(scenario)
+
+
 def test_head_without_digest_says_so() -> None:
     async def scenario(registry: FakeRegistry, client: Client) -> None:
         registry.add_manifest("library/x", MANIFEST, tag="1")
