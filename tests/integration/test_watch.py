@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,8 +70,12 @@ class Watched:
         process = self.started.process
         assert process.stderr is not None
         assert process.stdout is not None
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
         err = process.stderr.read().decode()
-        process.wait(10)
         self._reader.join(10)
         process.stderr.close()
         process.stdout.close()

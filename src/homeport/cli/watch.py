@@ -169,9 +169,12 @@ def _stopped_by_changes(tree: "WatchedTree", stop: "Stop") -> Iterator[None]:
 
     looking = threading.Thread(target=look, name="homeport-watch", daemon=True)
     looking.start()
+    # To the very end of the run: an interrupt that it survives must still end the watch.
+    unsubscribe = stop.subscribe(lambda: None)
     try:
         yield
     finally:
+        unsubscribe()
         over.set()
         looking.join()
 
