@@ -11,6 +11,8 @@ from homeport.cli.options import Commands, add_job_argument, add_parser
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import threading
+
     from homeport.pipeline.execute.api import Stop
     from homeport.pipeline.facts.watched import WatchedTree
     from homeport.pipeline.flow import Evaluation
@@ -46,8 +48,9 @@ def add_command(commands: Commands) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    import threading
+
     from homeport.cli.report_files import check_report_files
-    from homeport.cli.run import stop_on_signals
     from homeport.errors import ExitCode, UsageError
 
     if args.ref is not None or args.committed:
@@ -58,33 +61,51 @@ def main(args: argparse.Namespace) -> int:
         )
     check_report_files(args)
     gc.enable()  # for hours, and many runs
-    watch = _Watch(args)
+    interrupted = threading.Event()
+    watch = _Watch(args, interrupted)
     paths: tuple[str, ...] | None = None
     while True:
-        # A new one each time: the old one has been asked to stop, maybe.
-        stop = stop_on_signals()
-        watch.run(paths, stop)
-        if stop.killed or stop.reason not in (None, _CHANGED):
-            return ExitCode.INTERRUPTED
+        watch.run(paths, _request(interrupted))
+        _request(interrupted)
         paths = watch.tree.take()
-        if not paths:
-            stop_on_signals()
+        if not paths and not interrupted.is_set():
             _say("waiting for changes; Ctrl-C ends")
             paths = watch.tree.wait()
+        if interrupted.is_set():
+            _say("interrupted")
+            return ExitCode.INTERRUPTED
         _clear(args)
+
+
+def _request(interrupted: "threading.Event") -> "Stop":
+    """A request to stop the next run, that tells `interrupted` of a signal.
+
+    It has a hearer at any time, so that nothing raises: an exception out of a signal handler may
+    come where it is lost, and the watch would go on.
+    """
+    from homeport.cli.run import stop_on_signals
+
+    stop = stop_on_signals()
+
+    def hear() -> None:
+        if stop.killed or stop.reason != _CHANGED:
+            interrupted.set()
+
+    stop.subscribe(hear)
+    return stop
 
 
 class _Watch:
     """What is known from one run to the next."""
 
-    def __init__(self, args: argparse.Namespace) -> None:
+    def __init__(self, args: argparse.Namespace, over: "threading.Event") -> None:
         from homeport.cli.source import find_repository
         from homeport.lib.git import Git
         from homeport.pipeline.facts.watched import WatchedTree
 
         self._args = args
         root = find_repository(args.directory)
-        self.tree: WatchedTree = WatchedTree(Git(root), _own_files(args, str(root)))
+        self.tree: WatchedTree = WatchedTree(Git(root), _own_files(args, str(root)), over)
         self._good: set[str] = set()
         self._decisive: frozenset[str] | None = None
         """The files that make the pipeline; None where there is none."""
@@ -169,12 +190,9 @@ def _stopped_by_changes(tree: "WatchedTree", stop: "Stop") -> Iterator[None]:
 
     looking = threading.Thread(target=look, name="homeport-watch", daemon=True)
     looking.start()
-    # To the very end of the run: an interrupt that it survives must still end the watch.
-    unsubscribe = stop.subscribe(lambda: None)
     try:
         yield
     finally:
-        unsubscribe()
         over.set()
         looking.join()
 

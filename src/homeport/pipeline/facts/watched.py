@@ -6,6 +6,7 @@ system and file system, in containers and on network mounts, and sees what git w
 """
 
 import os
+import threading
 import time
 from collections.abc import Callable, Collection
 
@@ -20,9 +21,11 @@ _Facts = tuple[int, int, int, int]
 
 class WatchedTree:
     """What has changed since the first look. `also` are paths that count though git ignores them;
-    `left_out` says of a path that it does not count. For one thread at a time."""
+    `left_out` says of a path that it does not count. Once `over` is set nothing is waited for. For
+    one thread at a time."""
 
-    def __init__(self, git: Git, left_out: Callable[[str], bool]) -> None:
+    def __init__(self, git: Git, left_out: Callable[[str], bool], over: threading.Event) -> None:
+        self._over = over
         self._git = git
         self._left_out = left_out
         self.also: Collection[str] = ()
@@ -51,13 +54,12 @@ class WatchedTree:
 
     def settle(self) -> None:
         """Wait for the end of what goes on: a branch that is checked out, a file being saved."""
-        while self.look():
-            time.sleep(self.pause)
+        while self.look() and not self._over.wait(self.pause):
+            pass
 
     def wait(self) -> tuple[str, ...]:
         """What has changed; sleeps until there is something."""
-        while not self._changed:
-            time.sleep(self.pause)
+        while not self._changed and not self._over.wait(self.pause):
             self.look()
         return self.take()
 
