@@ -27,6 +27,7 @@ from homeport.pipeline.execute.api import (
 from homeport.pipeline.execute.checkout import Checkout, Sources
 from homeport.pipeline.execute.dotenv import NO_CHANGE, DotenvError, DotenvLimits
 from homeport.pipeline.execute.environment import Environment, parse_duration
+from homeport.pipeline.execute.failed import broken, refused
 from homeport.pipeline.execute.git_variables import clone_path
 from homeport.pipeline.execute.handover import Given, Handover, Needed
 from homeport.pipeline.execute.job_environment import job_environment
@@ -35,12 +36,13 @@ from homeport.pipeline.execute.phases import Phases
 from homeport.pipeline.execute.scripts import ScriptRunner
 from homeport.pipeline.execute.state import Finished, Run
 from homeport.pipeline.model.config import CrossNeed
-from homeport.pipeline.model.event import Event, FailureReason, Status
+from homeport.pipeline.model.event import Event, Status
 from homeport.pipeline.model.plan import JobPlan, Plan, Runs
 
 if TYPE_CHECKING:
     from homeport.pipeline.execute.cache import JobCaches
     from homeport.pipeline.execute.interactive import Interactive
+    from homeport.pipeline.execute.outcomes import Outcomes
 
 
 class JobRunner:
@@ -126,7 +128,7 @@ class JobRunner:
         try:
             self._handover.remember(job.name, result)
         except HomeportError as error:
-            failed = _broken(error, Redactor(self._secrets))
+            failed = broken(error, Redactor(self._secrets))
             result = structs.replace(failed, duration=result.duration, log=result.log)
         return result
 
@@ -170,7 +172,7 @@ class JobRunner:
             )
             output.close()
         except (HomeportError, ExecutorError, OSError) as error:
-            result = _broken(error, redactor)
+            result = broken(error, redactor)
             if stop.reason is not None:
                 result = JobResult(status=Status.CANCELED, message=stop.reason)
             elif output is not None:
@@ -203,6 +205,7 @@ class JobRunner:
         session = open_session()
         phases.begin("workspace")
         try:
+            tree = sources.snapshot
             scripts = ScriptRunner(
                 job,
                 environment,
@@ -210,8 +213,8 @@ class JobRunner:
                 output,
                 deadlines=self._deadlines,
                 colour=self._colour,
+                tree=tree,
             )
-            tree = sources.snapshot
             failed = self._before_sources(job, sources, session, scripts, stop=stop)
             if failed is not None:
                 return failed
@@ -236,7 +239,7 @@ class JobRunner:
             if self._interactive is not None:
                 scripts.on_failure = partial(self._interactive.open, job.name, session, stop)
             phases.begin("script")
-            result = scripts.run(stop)
+            result = self._released(job, environment, scripts.run(stop))
             phases.begin("artifacts")
             if result.status is Status.CANCELED or scripts.out_of_time:
                 # As on GitLab: nothing is uploaded once the job's own time is over.
@@ -253,8 +256,8 @@ class JobRunner:
                     warn=partial(_warn, output),
                 )
             except DotenvError as error:
-                return _refused(result, error, output)
-            return structs.replace(result, dotenv=dotenv)
+                return refused(result, error, output)
+            return self._recorded(job, environment, structs.replace(result, dotenv=dotenv))
         finally:
             phases.begin("cleanup")
             session.close()
@@ -273,6 +276,28 @@ class JobRunner:
             return None
         session.put(self._checkout.nothing, ())
         return scripts.before_sources(stop)
+
+    def _released(self, job: JobPlan, environment: Environment, result: JobResult) -> JobResult:
+        outcomes = self._outcomes(job, environment)
+        return result if outcomes is None else outcomes.release(result)
+
+    def _recorded(self, job: JobPlan, environment: Environment, result: JobResult) -> JobResult:
+        outcomes = self._outcomes(job, environment)
+        artifacts = self._run.artifacts_path(job.name)
+        return result if outcomes is None else outcomes.end(result, artifacts)
+
+    def _outcomes(self, job: JobPlan, environment: Environment) -> "Outcomes | None":
+        if job.release is None and job.pages is None and job.environment is None:
+            return None
+        from homeport.pipeline.execute.outcomes import Outcomes
+
+        return Outcomes(
+            job=job,
+            environment=environment,
+            hide=Redactor(self._secrets | environment.secrets).redact_text,
+            tell=self._emit,
+            time=self._clock,
+        )
 
     def _caches(self, job: JobPlan, environment: Environment, output: Output) -> "JobCaches | None":
         if self._cache_folder is None:
@@ -361,30 +386,3 @@ class JobRunner:
 
 def _warn(output: Output, message: str) -> None:
     output.note(message, warning=True)
-
-
-def _broken(error: Exception, redactor: Redactor) -> JobResult:
-    """The result of a job whose place failed; the words may quote a value, so they are redacted."""
-    failure = FailureReason.RUNNER_SYSTEM_FAILURE
-    if isinstance(error, ExecutorError):
-        failure = error.failure
-    text = (
-        f"cannot write {error.filename or 'the log'}: {error.strerror}"
-        if isinstance(error, OSError)
-        else str(error)
-    )
-    return JobResult(status=Status.FAILED, failure=failure, message=redactor.redact_text(text))
-
-
-def _refused(result: JobResult, error: DotenvError, output: Output) -> JobResult:
-    """GitLab refuses the upload of a bad dotenv report, and with it the job fails."""
-    message = f"the dotenv report was refused: {error}"
-    output.note(f"ERROR: {message}", warning=True)
-    if result.status is not Status.SUCCESS:
-        return result
-    return structs.replace(
-        result,
-        status=Status.FAILED,
-        failure=FailureReason.SCRIPT_FAILURE,
-        message=message,
-    )

@@ -1,12 +1,21 @@
 """The scripts of a job in an open session, each within its time, and what they come to."""
 
 from collections.abc import Callable, Sequence
+from time import monotonic
 
 from msgspec import structs
 
 from homeport.lib.deadlines import Deadlines
 from homeport.lib.units import format_seconds
-from homeport.pipeline.execute.api import ExecutorError, Exit, JobResult, Session, Stop
+from homeport.pipeline.execute.api import (
+    ExecutorError,
+    Exit,
+    JobResult,
+    Session,
+    Sink,
+    Snapshot,
+    Stop,
+)
 from homeport.pipeline.execute.environment import Environment, parse_duration
 from homeport.pipeline.execute.output import Output
 from homeport.pipeline.execute.script import script_text
@@ -24,6 +33,7 @@ class ScriptRunner:
 
     `session` is where they run. `out_of_time` tells afterwards whether the job's whole time was
     used up. `on_failure` is called between the two when the first has failed.
+    `tree` is what the workspace is made of.
     """
 
     def __init__(
@@ -35,6 +45,7 @@ class ScriptRunner:
         *,
         deadlines: Deadlines,
         colour: bool,
+        tree: Snapshot,
     ) -> None:
         self._deadlines = deadlines
         self._job = job
@@ -42,6 +53,7 @@ class ScriptRunner:
         self.session = session
         self._output = output
         self._colour = colour
+        self._tree = tree
         self.out_of_time = False
         self.on_failure: Callable[[], object] = lambda: None
 
@@ -70,11 +82,39 @@ class ScriptRunner:
         job = self._job
         limit = self._limit("RUNNER_SCRIPT_TIMEOUT", job.timeout)
         script = self._text((*job.before_script, *job.script))
-        ended, expired = self._within(script, min(limit, job.timeout), stop)
+        seconds = min(limit, job.timeout)
+        if job.run:
+            ended, expired = self._steps(seconds, stop)
+        else:
+            ended, expired = self._within(script, seconds, stop)
         if expired:
             self.out_of_time = limit >= job.timeout
-            return _expired(min(limit, job.timeout))
+            return _expired(seconds)
         return _result(ended, stop)
+
+    def _steps(self, seconds: float, stop: Stop) -> tuple[Exit, bool]:
+        """Run the steps of `run:`, all within this time."""
+        from homeport.pipeline.execute.steps import Steps
+
+        until = monotonic() + seconds
+        expired = False
+
+        def execute(script: str, sink: Sink) -> Exit:
+            nonlocal expired
+            left = max(0.0, until - monotonic())
+            ended, expired = self._within(script, left, stop, sink=sink)
+            return ended
+
+        steps = Steps(
+            execute=execute,
+            sink=self._output.write,
+            say=self._output.note,
+            variables=self._environment.env,
+            project_dir=self.session.project_dir,
+            colour=self._colour,
+        )
+        ended = steps.run(self._job.run, self._tree)
+        return ended, expired
 
     def _after_script(self, result: JobResult, stop: Stop) -> JobResult:
         """Run it whatever became of the job, also when that was stopped.
@@ -114,7 +154,13 @@ class ScriptRunner:
         )
 
     def _within(
-        self, script: str, seconds: float, outer: Stop, *, urgent: bool = False
+        self,
+        script: str,
+        seconds: float,
+        outer: Stop,
+        *,
+        urgent: bool = False,
+        sink: Sink | None = None,
     ) -> tuple[Exit, bool]:
         """Run a script, whether it was ended because its time was over.
 
@@ -131,7 +177,7 @@ class ScriptRunner:
         unsubscribe = outer.subscribe(heed)
         cancel = self._deadlines.after(seconds, lambda: own.request(_EXPIRED))
         try:
-            ended = self.session.run(script, self._output.write, own)
+            ended = self.session.run(script, sink or self._output.write, own)
         finally:
             cancel()
             unsubscribe()

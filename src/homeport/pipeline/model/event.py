@@ -98,6 +98,49 @@ class JobFinished(Event, frozen=True, kw_only=True, tag="job_finished"):
     log: str | None = None
 
 
+class ReleaseLink(Struct, frozen=True, kw_only=True):
+    """A link of a release's assets; what is not given is empty."""
+
+    name: str
+    url: str
+    filepath: str = ""
+    link_type: str = ""
+
+
+class ReleaseRecorded(Event, frozen=True, kw_only=True, tag="release_recorded"):
+    """A job has come to its release, with every variable expanded; nothing is published. `ref` is
+    what the tag would be made of."""
+
+    job: str
+    tag_name: str
+    tag_message: str = ""
+    name: str
+    description: str
+    ref: str
+    milestones: tuple[str, ...] = ()
+    released_at: str = ""
+    links: tuple[ReleaseLink, ...] = ()
+
+
+class DeploymentRecorded(Event, frozen=True, kw_only=True, tag="deployment_recorded"):
+    """A job has deployed to an environment (`action` is `start`), or has stopped it (`stop`).
+    `on_stop` is the job that would stop it."""
+
+    job: str
+    environment: str
+    action: str
+    tier: str
+    url: str | None = None
+    on_stop: str | None = None
+
+
+class PagesKept(Event, frozen=True, kw_only=True, tag="pages_kept"):
+    """A job has made a site, which lies in the folder `path` of its artifacts."""
+
+    job: str
+    path: str
+
+
 class ChildStarted(Event, frozen=True, kw_only=True, tag="child_started"):
     """A trigger job has made a pipeline with these jobs; `id` is its `CI_PIPELINE_ID`."""
 

@@ -16,6 +16,7 @@ from homeport.pipeline.model.config import (
     Artifacts,
     Cache,
     CrossNeed,
+    Environment,
     Image,
     Retry,
     Service,
@@ -87,6 +88,8 @@ class JobPlan(Struct, frozen=True, kw_only=True):
     what its log says first.
     `trigger` is what a job with `runs = downstream` does. `upstream` are needs of jobs in the
     pipelines that led to this one.
+    `release` is as written; `environment` has its name expanded; `pages` is the folder of the site
+    that it makes.
     `claims` are what its `id_tokens` say beside audience and times.
     """
 
@@ -103,6 +106,7 @@ class JobPlan(Struct, frozen=True, kw_only=True):
     script: tuple[str, ...] = ()
     after_script: tuple[str, ...] = ()
     pre_get_sources_script: tuple[str, ...] = ()
+    run: tuple[Mapping[str, Any], ...] = ()
     when: When = When.ON_SUCCESS
     start_in: float | None = None
     allow_failure: AllowFailure = AllowFailure(allowed=False)
@@ -119,6 +123,9 @@ class JobPlan(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     trigger: TriggerPlan | None = None
     upstream: tuple[CrossNeed, ...] = ()
+    release: Mapping[str, Any] | None = None
+    environment: Environment | None = None
+    pages: str | None = None
     id_tokens: Mapping[str, IdToken] = {}
     claims: Mapping[str, Any] = {}
     secrets: Mapping[str, SecretFile] = {}

@@ -10,14 +10,15 @@ from homeport.errors import Problem, Severity
 from homeport.pipeline.model.pipeline import PipelineJob
 
 WHOLE: Final = frozenset((
-    "dast_configuration", "environment", "identity", "inputs", "interruptible",
-    "pages", "release",
+    "dast_configuration", "identity", "inputs", "interruptible",
 ))  # fmt: skip
 """Keywords of a job of which nothing, or not what they are for, happens."""
 
 PARTS: Final[Mapping[str, tuple[str, ...]]] = {
     "artifacts": ("name", "expire_in", "expose_as", "public", "access"),
+    "environment": ("auto_stop_in", "kubernetes"),
     "image": ("kubernetes",),
+    "pages": ("path_prefix", "expire_in"),
     "services": ("kubernetes",),
 }
 """Sub-keywords of keywords that are honoured otherwise."""

@@ -95,7 +95,11 @@ def _lacking(
                 f"--project {trigger.project}=PATH runs a checkout of it"
             )
     if config.run:
-        yield "it uses run: steps, which homeport does not run yet"
+        from homeport.pipeline.plan.steps import remote_step
+
+        for step in config.run:
+            if (elsewhere := remote_step(step)) is not None:
+                yield f"its step {step.get('name')} is not in this repository: {elsewhere}"
     if config.secrets:
         from homeport.pipeline.plan.secrets import unmapped
 

@@ -1,6 +1,8 @@
 """The plan of a run: each job with its place, its script and its variables in order."""
 
-from homeport.pipeline.model.config import Artifacts, When
+from msgspec import structs
+
+from homeport.pipeline.model.config import Artifacts, Environment, Job, When
 from homeport.pipeline.model.pipeline import Pipeline, PipelineJob
 from homeport.pipeline.model.plan import JobPlan, Plan, Runs, ScopedVariable, TriggerPlan
 from homeport.pipeline.model.trigger import Source, Trigger
@@ -74,10 +76,12 @@ class _Planner:
             services=config.services,
             variables=self._variables(job, index, place.runs),
             overrides=given,
-            before_script=config.before_script,
+            # Steps have no scripts around them, also none from default:.
+            before_script=() if config.run else config.before_script,
             script=config.script,
-            after_script=config.after_script,
+            after_script=() if config.run else config.after_script,
             pre_get_sources_script=config.pre_get_sources_script,
+            run=config.run,
             when=_when(job.when, named=named),
             start_in=None if named else job.start_in,
             allow_failure=job.allow_failure,
@@ -96,6 +100,9 @@ class _Planner:
                 for need in job.cross_needs
                 if (need.project or (need.pipeline and is_child)) and need.job and need.artifacts
             ),
+            release=config.release,
+            environment=_environment(job),
+            pages=_site(config),
         )
         if config.secrets:
             from homeport.pipeline.plan.secrets import with_secrets
@@ -196,3 +203,19 @@ def _produces(artifacts: Artifacts | None) -> bool:
 
 def _reports(artifacts: Artifacts | None) -> bool:
     return artifacts is not None and "dotenv" in artifacts.reports
+
+
+def _environment(job: PipelineJob) -> Environment | None:
+    found = job.job.environment
+    if found is None or job.environment is None:
+        return None
+    return structs.replace(found, name=job.environment)
+
+
+def _site(job: Job) -> str | None:
+    """The folder of the site that a job makes."""
+    if "pages" not in job.raw and job.name != "pages":
+        return None
+    from homeport.pipeline.config.keyword.pages import is_pages_job, publish_path
+
+    return publish_path(job.raw) if is_pages_job(job.name, job.raw) else None

@@ -10,9 +10,12 @@ from homeport.lib.units import format_seconds
 from homeport.pipeline.model.event import (
     ChildFinished,
     ChildStarted,
+    DeploymentRecorded,
     Event,
     JobFinished,
     JobStarted,
+    PagesKept,
+    ReleaseRecorded,
     RunFinished,
     RunStarted,
     Status,
@@ -72,6 +75,7 @@ class Summary:
         self._children: list[ChildFinished] = []
         self._started: dict[str, JobStarted] = {}
         self._jobs: list[JobFinished] = []
+        self._outcomes: list[ReleaseRecorded | DeploymentRecorded | PagesKept] = []
         self._finished: RunFinished | None = None
 
     def add(self, event: Event) -> None:
@@ -86,6 +90,8 @@ class Summary:
             self._order |= {name: (*above, place) for place, name in enumerate(event.jobs)}
         elif isinstance(event, ChildFinished):
             self._children.append(event)
+        elif isinstance(event, ReleaseRecorded | DeploymentRecorded | PagesKept):
+            self._outcomes.append(event)
         elif isinstance(event, RunFinished):
             self._finished = event
             self._jobs.sort(key=lambda job: self._order.get(job.job, (len(self._order),)))
@@ -162,6 +168,7 @@ class Summary:
             named = [name for name in finished.blocked if name not in inside]
             if named:
                 yield f"  start them with: homeport run {_arguments(named)}"
+        yield from map(printable, map(_outcome, self._outcomes))
         yield from self._logs(colour=colour)
 
     def _unawaited(self, *, colour: bool) -> Iterator[str]:
@@ -205,6 +212,21 @@ def _last_lines(log: str) -> Sequence[str]:
         return ()
     lines = shown_lines(tuple(text.splitlines()), colour=False)
     return [line[:_TAIL_WIDTH] for line in lines if line.strip()][-_TAIL_LINES:]
+
+
+def _outcome(event: ReleaseRecorded | DeploymentRecorded | PagesKept) -> str:
+    """What would now be on a server."""
+    match event:
+        case ReleaseRecorded():
+            return f"Release {event.tag_name} of {event.job}: recorded, not published"
+        case PagesKept():
+            return f"Site of {event.job}: {event.path}"
+        case DeploymentRecorded(action="stop"):
+            return f"Environment {event.environment}: stopped by {event.job}"
+        case DeploymentRecorded():
+            at = f" at {event.url}" if event.url else ""
+            stop = f"; {event.on_stop} stops it" if event.on_stop else ""
+            return f"Environment {event.environment}: deployed by {event.job}{at}{stop}"
 
 
 def _row(cells: Iterable[str], widths: Iterable[int]) -> str:

@@ -3,9 +3,12 @@
 from pathlib import Path
 
 from homeport.pipeline.model.event import (
+    DeploymentRecorded,
     Event,
     JobFinished,
     JobStarted,
+    PagesKept,
+    ReleaseRecorded,
     RunFinished,
     RunStarted,
     Status,
@@ -142,3 +145,27 @@ def test_the_ends_of_the_logs_of_failed_jobs_are_shown(tmp_path: Path) -> None:
         "  third",
         "  last",
     ]
+
+
+def test_what_would_now_be_on_a_server() -> None:
+    summary = Summary()
+    for event in (
+        RunStarted(run="1", at="", jobs=("a",), ref="main", sha="0" * 40),
+        ReleaseRecorded(job="a", tag_name="v1\x1b", name="v1", description="", ref=""),
+        DeploymentRecorded(
+            job="a", environment="live", action="start", tier="", url="https://x", on_stop="b"
+        ),
+        DeploymentRecorded(job="b", environment="live", action="stop", tier=""),
+        PagesKept(job="a", path="/state/public"),
+        RunFinished(time=1.0, run="1", status=Status.SUCCESS, at=""),
+    ):
+        summary.add(event)
+    _, *told = summary.lines(colour=False)
+    assert told[1:] == [
+        "Environment live: deployed by a at https://x; b stops it",
+        "Environment live: stopped by b",
+        "Site of a: /state/public",
+    ]
+    assert told[0].startswith("Release v1")
+    assert told[0].endswith(" of a: recorded, not published")
+    assert "\x1b" not in told[0]

@@ -14,9 +14,14 @@ from homeport.pipeline.config.status import NO_EFFECT, PARTLY, YES, Keyword
 STATUS = Keyword(
     name="pages",
     run=PARTLY,
-    note="the site is an artifact of the job; nothing is published",
+    note="the site is kept with the artifacts and shown in the summary; nothing is published",
+    cases=("pages", "pages-without-folder"),
     parts=(
-        Keyword(name="publish", run=YES, note="the folder is an artifact"),
+        Keyword(
+            name="publish",
+            run=YES,
+            note="an artifact; without it the job fails, where on GitLab `pages:deploy` does",
+        ),
         Keyword(name="path_prefix", run=NO_EFFECT),
         Keyword(name="expire_in", run=NO_EFFECT),
     ),

@@ -6,21 +6,22 @@ from typing import Any
 
 from homeport.pipeline.config.entry import Entry
 from homeport.pipeline.config.ruby import is_blank
-from homeport.pipeline.config.status import NO_EFFECT, Keyword
+from homeport.pipeline.config.status import PARTLY, YES, Keyword
 
 STATUS = Keyword(
     name="release",
-    run=NO_EFFECT,
-    note="the job runs; no release is made",
+    run=PARTLY,
+    note="recorded and shown in the summary; nothing is published",
+    cases=("release", "release-without-tag"),
     parts=(
-        Keyword(name="tag_name", run=NO_EFFECT),
-        Keyword(name="tag_message", run=NO_EFFECT),
-        Keyword(name="name", run=NO_EFFECT),
-        Keyword(name="description", run=NO_EFFECT),
-        Keyword(name="ref", run=NO_EFFECT),
-        Keyword(name="milestones", run=NO_EFFECT),
-        Keyword(name="released_at", run=NO_EFFECT),
-        Keyword(name="assets:links", run=NO_EFFECT),
+        Keyword(name="tag_name", run=YES),
+        Keyword(name="tag_message", run=YES),
+        Keyword(name="name", run=YES),
+        Keyword(name="description", run=YES),
+        Keyword(name="ref", run=YES),
+        Keyword(name="milestones", run=YES),
+        Keyword(name="released_at", run=YES),
+        Keyword(name="assets:links", run=YES),
     ),
 )
 
@@ -32,7 +33,7 @@ _BAD_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|//|@\{|(^|/)\.|\.lock(/|$)
 
 
 def parse_release(value: Any, entry: Entry) -> Mapping[str, Any] | None:
-    """The release as written; it is made on GitLab, never here."""
+    """The release as written; on GitLab it is published, here recorded."""
     if not isinstance(value, dict):
         entry.config("should be a hash", "wrong-type")
         return None

@@ -8,9 +8,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from homeport.pipeline.config.entry import Entry
-from homeport.pipeline.config.status import NOT_RUN, Keyword
+from homeport.pipeline.config.status import YES, Keyword
 
-STATUS = Keyword(name="run", run=NOT_RUN, note="there is no step runner")
+STATUS = Keyword(
+    name="run",
+    run=YES,
+    note="scripts and steps of the repository; a job with a step from elsewhere is not run: "
+    "[how to](../how-to/run-steps.md)",
+    cases=("steps", "steps-elsewhere", "steps-broken"),
+)
 
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _STEP_KEYS = ("name", "env", "inputs", "step", "func")

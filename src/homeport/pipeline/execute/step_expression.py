@@ -1,0 +1,58 @@
+"""`${{ … }}` in the steps of `run:`: values of inputs, outputs, variables, by their names.
+
+GitLab's language also has operators and functions; they are refused, not guessed.
+Source: GitLab's "GitLab Functions", Expressions.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_BLOCK = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
+_ACCESS = re.compile(
+    r"""[A-Za-z_]\w*(?:\.[A-Za-z_][\w-]*|\[\s*(?:[0-9]+|"[^"\\]*"|'[^'\\]*')\s*\])*""", re.ASCII
+)
+_PART = re.compile(r"""\[\s*(?:([0-9]+)|["']([^"']*)["'])\s*\]|\.?([A-Za-z_][\w-]*)""", re.ASCII)
+
+
+class ExpressionError(Exception):
+    """An expression that has no value; the text quotes the expression, not any value."""
+
+
+def fill(value: Any, scope: Mapping[str, Any]) -> Any:
+    """`value` with its expressions replaced, at any depth. What is one expression alone keeps its
+    type; in a text, what is no text stands as JSON."""
+    if isinstance(value, str):
+        whole = _BLOCK.fullmatch(value.strip())
+        if whole is not None and "${{" not in whole[1]:
+            return _find(whole[1].strip(), scope)
+        return _BLOCK.sub(lambda block: as_text(_find(block[1].strip(), scope)), value)
+    if isinstance(value, Mapping):
+        return {as_text(fill(key, scope)): fill(item, scope) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [fill(item, scope) for item in value]
+    return value
+
+
+def as_text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    import json
+
+    return json.dumps(value, default=str)
+
+
+def _find(text: str, scope: Mapping[str, Any]) -> Any:
+    if not _ACCESS.fullmatch(text):
+        raise ExpressionError(
+            f"${{{{ {text} }}}} is more than a name, which homeport does not evaluate"
+        )
+    found: Any = scope
+    for index, quoted, name in _PART.findall(text):
+        try:
+            found = found[int(index)] if index else found[quoted or name]
+        except (KeyError, IndexError, TypeError) as error:
+            raise ExpressionError(
+                f"${{{{ {text} }}}} has no value: there is no {index or quoted or name}"
+            ) from error
+    return found
