@@ -116,7 +116,7 @@ class _Work:
             return _result(plan, REFUSED, (fault(error),))
         self._passed("journal")
         try:
-            write_changes(self._host, plan.changes, self._passed)
+            write_changes(self._host, plan.changes, record.folders, self._passed)
             findings = self._take_up(kind, plan, waits=step.record.pending)
             self._journal.keep(record)
             self._passed("record")
@@ -253,7 +253,8 @@ def _joined(old: Record, new: Record) -> Record:
     order = (Effect.NOTHING, Effect.RELOAD, Effect.RESTART, Effect.RECREATE)
     return replace(
         new,
-        changes=tuple(joined.values()),
+        # What is again as it was before us is nobody's to take back.
+        changes=tuple(change for change in joined.values() if change.before != change.after),
         effect=max(old.effect, new.effect, key=order.index),
         folders=tuple(dict.fromkeys((*old.folders, *new.folders))),
         pending=old.pending or new.pending,

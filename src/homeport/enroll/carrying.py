@@ -39,11 +39,17 @@ def valid(change: FileChange) -> None:
                 raise EnrollError(f"the plan of {change.path} does not do what it says")
 
 
-def write_changes(host: Host, changes: Sequence[FileChange], passed: Passed) -> None:
-    """Bring each file to its state after; each is read again."""
+def write_changes(
+    host: Host, changes: Sequence[FileChange], folders: Sequence[str], passed: Passed
+) -> None:
+    """Bring each file to its state after; each is read again. Of `folders`, which we made, goes
+    what a removed file was the last in: an empty one may mean something to its engine."""
     for change in changes:
         if change.after is None:
             remove_file(host, change.path)
+            folder = change.path.rpartition("/")[0]
+            if folder in folders:
+                remove_folder(host, folder)
         else:
             make_folders(host, change.path)
             passed(f"folders {change.path}")

@@ -9,7 +9,8 @@ from homeport.enroll.engines.api import EngineKind
 from homeport.enroll.engines.kinds import find_kind, find_kinds
 from homeport.enroll.errors import EnrollError
 from homeport.enroll.host import Host
-from homeport.enroll.journal import Journal, Record
+from homeport.enroll.journal import Journal
+from homeport.enroll.left_over import without_left_over
 from homeport.enroll.model import Engine, EnrollPlan, Finding, Request
 from homeport.enroll.plan import detect, make_plan
 from homeport.enroll.probe import Probe, probe
@@ -56,25 +57,14 @@ def plan_enrolment(
     )
     found = ask(request.mirror, host.env, docker=docker)
     plan = make_plan(host, replace(request, mirror=found.mirror), kinds)
-    left = {record.engine.id: _left_over(record, request) for record in Journal(host).records()}
+    records = {record.engine.id: record for record in Journal(host).records()}
     engines = tuple(
-        replace(one, findings=(*one.findings, *left.get(one.engine.id, ()))) for one in plan.engines
+        without_left_over(host, records[one.engine.id], one, request)
+        if one.engine.id in records
+        else one
+        for one in plan.engines
     )
     return Planned(found, replace(plan, engines=engines))
-
-
-def _left_over(record: Record, request: Request) -> tuple[Finding, ...]:
-    """Registries of an earlier enrolment that are no longer asked for keep what they have."""
-    names = [name for name in record.request.registries if name not in request.registries]
-    if not names:
-        return ()
-    return (
-        Finding(
-            code="left-over",
-            message=f"an earlier enrolment pointed {', '.join(names)} at the mirror; that stays",
-            hint="name them as well, or undo first",
-        ),
-    )
 
 
 def asked_for(host: Host, request: Request, *, ask: Ask = probe) -> Request:

@@ -89,7 +89,8 @@ def merged(old: FileChange, new: FileChange) -> FileChange:
         keys[key.path] = (
             key if earlier is None else replace(key, had=earlier.had, before=earlier.before)
         )
-    return replace(new, before=before, keys=tuple(keys.values()))
+    ours_now = (key for key in keys.values() if not _same(key.had, key.before, key.has, key.after))
+    return replace(new, before=before, keys=tuple(ours_now))
 
 
 def turned_round(changes: Sequence[FileChange]) -> tuple[FileChange, ...]:

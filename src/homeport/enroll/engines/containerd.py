@@ -21,7 +21,6 @@ from homeport.enroll.engines.containerd_hosts import (
     find_default,
     find_traps,
     host_folder,
-    leave,
     refuse_foreign,
     render,
 )
@@ -139,7 +138,6 @@ class Containerd:
             findings += find_certificates(host, path)
             changes += _whole(host, path, text, f"{door.registry} is pulled by the mirror")
             findings += find_default(host, folder, door.registry)
-        changes += leave(host, folder, [door.registry for door in doors])
         findings += find_proxies(doors, _proxies(host, engine))
         keys = _plan_config(host, config) if config is not None and config.cri else ()
         if not user and not cri:

@@ -1,6 +1,6 @@
 """The folder of hosts.toml files: ours, the user's, and what containerd silently makes of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Optional
 
 from homeport.enroll.engines.door import Door, upstream_of
@@ -8,7 +8,7 @@ from homeport.enroll.errors import BrokenFileError, ConflictError, EnrollError
 from homeport.enroll.formats.toml_read import Document
 from homeport.enroll.formats.toml_text import parse, write_value
 from homeport.enroll.host import Host
-from homeport.enroll.model import FileChange, Finding, Mode, Ownership
+from homeport.enroll.model import Finding, Mode
 
 MARK = "# Written by homeport enroll; `homeport enroll undo` removes it."
 
@@ -40,23 +40,6 @@ def refuse_foreign(host: Host, path: str, text: str) -> None:
     table = text[text.index("[host.") :].strip().replace("\n", "; ")
     hint = f"put this before its first [host]: {table}; or move the file away"
     raise ConflictError(words, hint=hint, place=path)
-
-
-def leave(host: Host, folder: str, registries: Sequence[str]) -> list[FileChange]:
-    """Files of ours for registries that are no longer asked for."""
-    changes = []
-    kept = {host_folder(host, folder, registry) for registry in registries}
-    for name in host.list(folder):
-        path = f"{folder}/{name}/hosts.toml"
-        before = host.state(path) if host.is_dir(f"{folder}/{name}") else None
-        if (
-            before is not None
-            and f"{folder}/{name}" not in kept
-            and before.content.startswith(MARK)
-        ):
-            why = f"{name} is no longer to be pulled by the mirror"
-            changes.append(FileChange(path, before, None, Ownership.WHOLE, why))
-    return changes
 
 
 def host_folder(host: Host, folder: str, registry: str) -> str:

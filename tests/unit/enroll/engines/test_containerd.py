@@ -283,26 +283,6 @@ def test_apply_and_undo_by_the_journal(tmp_path: Path, config: "str | None", edi
     assert machine.calls.count(("systemctl", "restart", "containerd")) == 2
 
 
-def test_a_registry_that_is_no_longer_asked_for_is_left(tmp_path: Path) -> None:
-    machine = machine_of(tmp_path, config="version = 2\n")
-    machine.write(f"{CERTS}/_default/hosts.toml", '[host."https://mine"]\n')
-    before = machine.files()
-    (engine,) = KIND.detect(machine.host)
-    for registries in (("docker.io", "ghcr.io"), ("docker.io",)):
-        request = Request(MIRROR, registries=registries)
-        plan = KIND.plan(machine.host, engine, request)
-        codes = [finding.code for finding in plan.findings]
-        assert ("shadowed-table" in codes) is (len(registries) == 2)
-        apply(machine.host, EnrollPlan(request, (plan,)))
-    assert not machine.at(f"{CERTS}/ghcr.io/hosts.toml").exists()
-    assert machine.at(f"{CERTS}/docker.io/hosts.toml").exists()
-    undo(machine.host)
-    after = {name: file for name, file in machine.files().items() if not name.startswith("/var")}
-    assert {name for name in after if not name.endswith("/")} == {
-        name for name in before if not name.endswith("/")
-    }
-
-
 def test_the_proxy_of_the_daemon_is_found(tmp_path: Path) -> None:
     machine = machine_of(tmp_path, config="version = 2\n")
     machine.answer("systemctl", "show", says="MainPID=77\n")
