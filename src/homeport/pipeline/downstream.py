@@ -111,7 +111,7 @@ class Pipelines:
     """The `Downstream` of one pipeline.
 
     `emit` takes its events; `prefix` is what its jobs' names begin with, `above` are the pipelines
-    that led to it.
+    that led to it, and `triggers` their jobs that did and wait for it.
     """
 
     def __init__(
@@ -124,6 +124,7 @@ class Pipelines:
         emit: Callable[[Event], None],
         prefix: str = "",
         above: tuple["Pipelines", ...] = (),
+        triggers: tuple[str, ...] = (),
     ) -> None:
         self._shared = shared
         self._numbers = numbers
@@ -132,6 +133,7 @@ class Pipelines:
         self._emit = emit
         self._prefix = prefix
         self._above = above
+        self.triggers = triggers
 
     def run(self, job: JobPlan, stop: Stop, created: Callable[[], None]) -> ChildResult:
         """See `Downstream`."""
@@ -161,6 +163,7 @@ class Pipelines:
             emit=emit,
             prefix=prefix,
             above=(*self._above, self),
+            triggers=(*self.triggers, job.name) if is_awaited(job) else self.triggers,
         )
         created()
         finished = run_plan(
@@ -175,7 +178,7 @@ class Pipelines:
             now_delayed=self._shared.now_delayed,
             slots=self._shared.slots,
             downstream=nested,
-            child=ChildOf(job=job.name, id=number, awaited=is_awaited(job)),
+            child=ChildOf(job=job.name, id=number, awaited=is_awaited(job), above=nested.triggers),
         )
         return ChildResult(finished=finished)
 

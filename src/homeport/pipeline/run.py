@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, structs
 
@@ -33,6 +33,9 @@ from homeport.pipeline.plan.plan import make_plan
 from homeport.pipeline.plan.registry_prefix import prefixes_of
 from homeport.pipeline.plan.selection import Selected, refuse_unresolved, select_all, select_jobs
 from homeport.settings.model import LimitSettings
+
+if TYPE_CHECKING:
+    from homeport.pipeline.execute.resource_groups import ResourceGroups
 
 PULL_POLICY = ("if-not-present",)
 """A local run pulls what it lacks, unless the settings or the job say otherwise."""
@@ -110,7 +113,7 @@ def run_pipeline(
             secrets=secrets,
             upstream=with_other_projects(lambda _need: None, evaluation, plan, run),
         )
-        slots = Slots(settings.concurrency)
+        slots = Slots(settings.concurrency, partial(_resource_groups, state, run, executors))
         downstream = None
         if any(job.runs is Runs.DOWNSTREAM for job in plan.jobs):
             from homeport.pipeline.downstream import Numbers, Pipelines, Shared
@@ -220,6 +223,13 @@ def _elsewhere(child: Evaluation, plan: Plan, main: Evaluation, run: Run) -> dic
         "checkout": _checkout(child, plan, folder / "git", folder / "tree", folder),
         "cache_folder": state.cache_path / "cache",
     }
+
+
+def _resource_groups(state: State, run: Run, executors: Executors) -> "ResourceGroups":
+    # Imported by who has one: a run without any shall not pay for it.
+    from homeport.pipeline.execute.resource_groups import ResourceGroups
+
+    return ResourceGroups(state.folder, run=run.id, root=run.root, bury=executors.bury)
 
 
 def _dotenv_limits(own: LimitSettings) -> DotenvLimits:

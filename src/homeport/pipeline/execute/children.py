@@ -15,11 +15,12 @@ BLOCKED = (Status.MANUAL, Status.RUNNING)
 
 class ChildOf(Struct, frozen=True, kw_only=True):
     """Whose pipeline one is: the trigger job's name, the pipeline's id, and whether the job waits
-    for it."""
+    for it. `above` are the trigger jobs that led to it and wait for its end."""
 
     job: str
     id: int
     awaited: bool
+    above: tuple[str, ...] = ()
 
     def told(self, finished: RunFinished) -> ChildFinished:
         """The end of the pipeline as it is told of a child."""

@@ -17,6 +17,7 @@ from homeport.engine.api import Engine, Marked
 from homeport.pipeline.execute.container import RUN_LABEL, STATE_LABEL
 from homeport.pipeline.execute.id_tokens import KEY_FILE
 from homeport.pipeline.execute.objects import Objects
+from homeport.pipeline.execute.resource_groups import FOLDER, try_lock
 from homeport.pipeline.execute.state import (
     OBJECTS,
     bury,
@@ -84,6 +85,7 @@ class Cleaning:
                 key.unlink()
             yield Removed(kind="key", name=str(key))
         if not self._dry:
+            _remove_locks(self._state / FOLDER)
             _remove_folder(self._state)
 
     def caches(self) -> Iterator[Removed]:
@@ -141,6 +143,18 @@ def _remove_marked(engine: Engine, one: Marked) -> None:
         engine.remove_network(one.id)
     else:
         engine.remove_volume(one.id)
+
+
+def _remove_locks(folder: Path) -> None:
+    """The resource groups that nobody has. Who waits for one that was here makes it again."""
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    for path in sorted(folder.iterdir()):
+        lock = try_lock(path)
+        if lock is not None:
+            path.unlink()
+            os.close(lock)
+    _remove_folder(folder)
 
 
 def _is_state(folder: Path) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from homeport.errors import MissingError
 from homeport.pipeline.execute.api import Executor
 from homeport.pipeline.execute.shell import ShellExecutor
-from homeport.pipeline.execute.state import live_runs
+from homeport.pipeline.execute.state import bury, live_runs
 from homeport.pipeline.model.plan import JobPlan, Plan, Runs
 from homeport.settings.model import Settings, ShellChoice
 
@@ -101,6 +102,20 @@ class Executors:
                 hint="start one (ssh-agent, ssh-add), or run without it",
             )
         return path
+
+    def bury(self, state: Path, run: str) -> None:
+        """End and remove what a run of this user left that was killed, of whatever repository."""
+        if self._engine is not None:
+            from homeport.engine.api import EngineError
+            from homeport.pipeline.execute.container import RUN_LABEL, STATE_LABEL
+
+            labels = {STATE_LABEL: f"{os.uname().nodename}:{state}", RUN_LABEL: run}
+            with suppress(EngineError):  # whatever is wrong with it, the next job will tell
+                for container in self._engine.containers(labels):
+                    self._engine.remove(container)
+                for network in self._engine.networks(labels):
+                    self._engine.remove_network(network)
+        bury(state, run)
 
     def of(self, job: JobPlan) -> Executor:
         return self._made[job.runs]

@@ -11,16 +11,15 @@ from queue import Empty
 
 from homeport.pipeline.execute.api import ChildResult, Downstream, JobResult, Stop
 from homeport.pipeline.execute.children import (
-    BLOCKED,
     ChildOf,
     Children,
     is_awaited,
     reason_of,
     status_of_trigger,
 )
-from homeport.pipeline.execute.ending import Ask, left_over, manual_jobs
+from homeport.pipeline.execute.ending import Ask, ending, manual_jobs
 from homeport.pipeline.execute.retry import should_retry
-from homeport.pipeline.execute.slots import Ready, Slots
+from homeport.pipeline.execute.slots import Ready, Slots, waiting_words
 from homeport.pipeline.execute.words import delay_words, failure_words, shown_image
 from homeport.pipeline.execute.workers import Inbox, RunJob, Workers
 from homeport.pipeline.model.event import (
@@ -121,7 +120,6 @@ class _Run:
         self._plan = plan
         self._emit = emit
         self._run_id = run_id
-        self._slots = slots
         self._downstream = downstream
         self._child = child
         self._stop = stop
@@ -138,7 +136,8 @@ class _Run:
         # something else, while `stop` may be requested in a signal handler.
         self._jobs_stop = Stop()
         self._workers = Workers(run_job, self._jobs_stop, self._inbox)
-        self._ready = Ready(plan.jobs, slots, lambda: self._inbox.put(None))
+        above = () if child is None else child.above
+        self._ready = Ready(plan, slots, lambda: self._inbox.put(None), self._say, above=above)
         self._children = Children()
         self._delayed: list[tuple[float, int]] = []
         self._attempts: dict[int, tuple[int, float]] = {}
@@ -183,8 +182,8 @@ class _Run:
         while self._delayed and self._delayed[0][0] <= self._clock():
             _, number = heappop(self._delayed)
             self._follow(self._board.apply(Action.ENQUEUE, [self._plan.jobs[number].name]))
-        for number in self._ready.take(self._is_pending):
-            self._start(number)
+        for number, never in self._ready.take(self._is_pending):
+            self._start(number, never)
         if self._jobs_stop.reason is not None:
             self._delayed.clear()
         return bool(self._attempts or self._delayed or self._children.running or self._ready.any)
@@ -226,10 +225,10 @@ class _Run:
         else:
             self._child_is_there(number)
 
-    def _start(self, number: int) -> None:
+    def _start(self, number: int, never: str | None) -> None:
         job = self._plan.jobs[number]
-        if job.runs is Runs.NOWHERE:
-            self._fail(job, JobResult(status=Status.FAILED, message=job.not_run or "not run here"))
+        if never is not None:
+            self._fail(job, JobResult(status=Status.FAILED, message=never))
             return
         if job.runs is Runs.DOWNSTREAM:
             self._start_child(number, job)
@@ -252,6 +251,7 @@ class _Run:
         if is_awaited(job):
             return
         self._children.let_go.add(number)
+        self._ready.give(number)
         if self._board.status(job.name) is Status.RUNNING:
             changed = self._board.apply(Action.SUCCESS, [job.name])
             duration = self._clock() - self._children.running[number]
@@ -266,6 +266,7 @@ class _Run:
             self._children.note(job, finished)
         if number in self._children.let_go:
             return
+        self._ready.give(number)
         if self._board.status(job.name) is Status.CANCELED:
             self._finish_job(job, Status.CANCELED, self._jobs_stop.reason, None, duration)
             return
@@ -299,7 +300,7 @@ class _Run:
             ))  # fmt: skip
             self._attempt(number, attempt + 1)
             return
-        self._slots.give(job.resource_group)
+        self._ready.give(number)
         if self._board.status(job.name) is Status.CANCELED:
             self._finish_job(job, Status.CANCELED, self._jobs_stop.reason, result, duration)
         elif result.status is Status.FAILED:
@@ -358,10 +359,12 @@ class _Run:
             status = self._board.status(name)
             if status is Status.PENDING:
                 self._ready.add(number)
+            elif status is Status.WAITING_FOR_RESOURCE:
+                self._say(number, waiting_words(job, self._board.holder(job.resource_group)))
             elif status is Status.SCHEDULED:
                 delay = job.start_in or 0.0
                 heappush(self._delayed, (self._clock() + delay, number))
-                self._emit(JobNote(time=self._time(), job=name, message=delay_words(delay)))
+                self._say(number, delay_words(delay))
             elif status is Status.SKIPPED:
                 skipped.append(job)
             elif status is Status.CANCELED and not self._is_busy(number):
@@ -371,6 +374,10 @@ class _Run:
                 job, Status.SKIPPED, self._reasons.why_skipped(job.name, self._board.status)
             )
 
+    def _say(self, number: int, message: str) -> None:
+        name = self._plan.jobs[number].name
+        self._emit(JobNote(time=self._time(), job=name, message=message))
+
     def _is_busy(self, number: int) -> bool:
         """Whether a job's own end is still to come."""
         return number in self._attempts or (
@@ -378,20 +385,13 @@ class _Run:
         )
 
     def _finish(self) -> RunFinished:
-        board = self._board
-        blocking = self._children.blocking(board.blocking())
-        for name, status, reason in left_over(board, self._children, blocking):
+        end = ending(self._board, self._children, stopped=self._stopped)
+        for name, status, reason in end.left:
             self._finish_job(self._plan.jobs[self._number[name]], status, reason)
-        statuses = board.statuses()
-        canceled = self._stopped and Status.CANCELED in statuses.values()
-        status = Status.CANCELED if canceled else board.pipeline
-        failed = [name for name, status in statuses.items() if status is Status.FAILED]
         finished = RunFinished(
-            time=self._time(), run=self._run_id, status=status, at=self._now(),
-            warnings=board.warnings, blocked=blocking if status in BLOCKED else (),
-            failed=tuple(name for name in failed if not board.may_fail(name)),
-            failed_children=tuple(self._children.failed),
-            stages=board.stages(),
+            time=self._time(), run=self._run_id, status=end.status, at=self._now(),
+            warnings=self._board.warnings, blocked=end.blocked, failed=end.failed,
+            failed_children=tuple(self._children.failed), stages=self._board.stages(),
         )  # fmt: skip
         self._emit(finished if self._child is None else self._child.told(finished))
         return finished

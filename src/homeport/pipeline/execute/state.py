@@ -74,6 +74,7 @@ class Run:
 
     def __init__(self, folder: Path, builds: Path, summary: Summary, lock: int) -> None:
         self.id = summary.id
+        self.root = summary.root
         self.folder = folder
         self.builds_path = builds
         """For workspaces, this run's alone."""

@@ -134,7 +134,9 @@ class JobPlan(Struct, frozen=True, kw_only=True):
 class Plan(Struct, frozen=True, kw_only=True):
     """All jobs in stage order. `project_path` is `group/name`; `root` the user's working tree.
 
-    `sha` is the commit that workspaces are detached at; `ref` its branch or tag.
+    `project` names the project on this machine, as its resource groups are its own: with its
+    server, or by its root where it has none. `sha` is the commit that workspaces are detached at;
+    `ref` its branch or tag.
     """
 
     stages: tuple[str, ...]
@@ -143,5 +145,6 @@ class Plan(Struct, frozen=True, kw_only=True):
     sha: str
     ref: str
     project_path: str
+    project: str = ""
     name: str | None = None
     auto_cancel: Mapping[str, str] = {}

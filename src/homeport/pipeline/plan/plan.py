@@ -7,8 +7,14 @@ from homeport.pipeline.model.pipeline import Pipeline, PipelineJob
 from homeport.pipeline.model.plan import JobPlan, Plan, Runs, ScopedVariable, TriggerPlan
 from homeport.pipeline.model.trigger import Source, Trigger
 from homeport.pipeline.plan.places import choose_place
+from homeport.pipeline.plan.resource_group import group_of
 from homeport.pipeline.plan.selection import Selected
-from homeport.pipeline.variables.predefined import job_variables, pipeline_variables, seed_variables
+from homeport.pipeline.variables.predefined import (
+    NO_PROJECT,
+    job_variables,
+    pipeline_variables,
+    seed_variables,
+)
 from homeport.pipeline.variables.scope import compose, inherited
 from homeport.pipeline.variables.scoped import choose
 from homeport.settings.model import Settings
@@ -34,6 +40,7 @@ def make_plan(pipeline: Pipeline, trigger: Trigger, settings: Settings, selected
         sha=trigger.commit.sha,
         ref=trigger.ref or "",
         project_path=trigger.project.path if trigger.project else "",
+        project=_project(trigger),
         name=pipeline.name,
         auto_cancel=pipeline.auto_cancel,
     )
@@ -64,6 +71,7 @@ class _Planner:
             job, self._settings, is_child=is_child, given={variable.key for variable in given}
         )
         needs = job.needs
+        variables = self._variables(job, index, place.runs)
         # Of what came before it, a trigger job takes variables alone.
         givers = self._producers if config.trigger is None else self._reporters
         plan = JobPlan(
@@ -74,7 +82,7 @@ class _Planner:
             not_run=place.not_run,
             image=place.image,
             services=config.services,
-            variables=self._variables(job, index, place.runs),
+            variables=variables,
             overrides=given,
             # Steps have no scripts around them, also none from default:.
             before_script=() if config.run else config.before_script,
@@ -92,7 +100,7 @@ class _Planner:
             retry=config.retry,
             timeout=config.timeout or TIMEOUT,
             coverage=config.coverage,
-            resource_group=config.resource_group,
+            resource_group=group_of(config.resource_group, (*variables, *given)),
             interruptible=job.interruptible,
             trigger=self._trigger_of(job, index),
             upstream=tuple(
@@ -193,6 +201,12 @@ def _when(when: When, *, named: bool) -> When:
     if not named or when in (When.MANUAL, When.ALWAYS):
         return when
     return When.ALWAYS if when is When.ON_FAILURE else When.ON_SUCCESS
+
+
+def _project(trigger: Trigger) -> str:
+    project = trigger.project
+    has_server = project is not None and project.host != NO_PROJECT.host
+    return f"{project.host}/{project.path}" if project and has_server else trigger.root
 
 
 def _produces(artifacts: Artifacts | None) -> bool:

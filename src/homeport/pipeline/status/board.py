@@ -93,6 +93,11 @@ class Board:
         """Whether a failure of the job counts as a warning only."""
         return self._may_fail[self._index[name]]
 
+    def holder(self, group: str | None) -> str | None:
+        """The job that has the resource group."""
+        place = self._holder.get(group or "")
+        return None if place is None else self.jobs[place].name
+
     def blocking(self) -> tuple[str, ...]:
         """The manual jobs that the pipeline waits for."""
         return tuple(
