@@ -8,6 +8,7 @@ from homeport.cli.options import Commands, add_job_argument, add_parser
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from homeport.pipeline.execute.history import Past
+    from homeport.pipeline.model.event import ChildFinished
 
 EXAMPLES = """\
   homeport rerun               what failed in the last run, and what was skipped for it
@@ -70,8 +71,31 @@ def unfinished(past: "Past", *, failed: bool) -> list[str]:
         wanted.add(Status.SKIPPED)
     default = Status.CANCELED if past.finished is None else Status.SUCCESS
     started = {start.job for start in past.starts()}
+    below = _unfinished_children(past)
     return [
         job.name
         for job in past.planned.jobs
-        if ends.get(job.name, default) in wanted and (job.name in started or not job.manual)
+        if (ends.get(job.name, default) in wanted and (job.name in started or not job.manual))
+        or job.name in below
     ]
+
+
+def _unfinished_children(past: "Past") -> set[str]:
+    """The trigger jobs that did not wait for their pipelines, which did not succeed, or whose own
+    trigger jobs are such. What they made is made anew: no job of it is run alone."""
+    from homeport.pipeline.model.event import ChildFinished, ChildStarted
+
+    made = {event.job for event in past.events if isinstance(event, ChildStarted)}
+    bad = set(made)
+    for event in past.events:
+        # An awaited pipeline's trigger job has failed itself, and may be allowed to.
+        if isinstance(event, ChildFinished) and (event.awaited or not _went_wrong(event)):
+            bad.discard(event.job)
+    tops = [job.name for job in past.planned.jobs if job.name in made]
+    return {top for top in tops if any(f"{name}:".startswith(f"{top}:") for name in bad)}
+
+
+def _went_wrong(child: "ChildFinished") -> bool:
+    from homeport.pipeline.model.event import Status
+
+    return bool(child.failed) or child.status in (Status.FAILED, Status.CANCELED)

@@ -13,6 +13,7 @@ from threading import Lock
 from msgspec import Struct, structs
 
 from homeport.errors import HomeportError, Problem, Severity
+from homeport.lib.git import Git
 from homeport.lib.redact import Redactor
 from homeport.pipeline.execute.api import ChildResult, ExecutorError, Stop
 from homeport.pipeline.execute.children import ChildOf, is_awaited
@@ -21,6 +22,7 @@ from homeport.pipeline.execute.handover import Given
 from homeport.pipeline.execute.job import JobRunner
 from homeport.pipeline.execute.scheduler import run_plan
 from homeport.pipeline.execute.slots import Slots
+from homeport.pipeline.facts.subject import choose_subject
 from homeport.pipeline.facts.wanted import Wanted
 from homeport.pipeline.flow import Evaluation, Request, evaluate_child, evaluate_downstream, now
 from homeport.pipeline.include.local import WorktreeSource
@@ -31,7 +33,7 @@ from homeport.pipeline.model.pipeline import Verdict
 from homeport.pipeline.model.plan import JobPlan, Plan, TriggerPlan
 from homeport.pipeline.model.trigger import Source, Trigger, Upstream
 from homeport.pipeline.plan.plan import make_plan
-from homeport.pipeline.plan.selection import refuse_unresolved, select_all
+from homeport.pipeline.plan.selection import Selected, below, refuse_unresolved, select_all
 from homeport.pipeline.variables.expand import expand
 from homeport.pipeline.variables.forwarded import divide, forwarded_variables, known_variables
 from homeport.settings.layers import COMMAND_LINE
@@ -59,7 +61,8 @@ MakeRunner = Callable[
 
 class Shared(Struct, frozen=True, kw_only=True):
     """What all pipelines of one run have in common: `make_runner` makes what runs the jobs of one,
-    `secrets` are values that no word about them may show."""
+    `secrets` are values that no word about them may show; `play` are jobs of child pipelines to
+    start by hand: names, groups or globs behind `trigger job:`."""
 
     run_id: str
     executors: Executors
@@ -68,6 +71,7 @@ class Shared(Struct, frozen=True, kw_only=True):
     clock: Callable[[], float]
     make_runner: MakeRunner
     secrets: frozenset[str] = frozenset()
+    play: tuple[str, ...] = ()
     now_delayed: bool = False
 
 
@@ -146,7 +150,8 @@ class Pipelines:
         try:
             number = self._admit(trigger)
             child = self._evaluate(job, trigger, number)
-            plan, prefix = self._plan(child, job.name, number)
+            selected = self._select(child, job.name)
+            plan, prefix = self._plan(child, selected, job.name, number)
             self._shared.executors.require(plan)
             runner = self._shared.make_runner(child, plan, emit, self._find)
         except HomeportError as error:
@@ -175,6 +180,7 @@ class Pipelines:
             stop=stop,
             clock=self._shared.clock,
             now=now,
+            play=frozenset(prefix + name for name in selected.named),
             now_delayed=self._shared.now_delayed,
             slots=self._shared.slots,
             downstream=nested,
@@ -209,19 +215,21 @@ class Pipelines:
             return whole(evaluate_child(self._evaluation, child, trigger.include, self._artifact))
         known = known_variables(variables, dotenv)
         values = {key: variable.value for key, variable in known.items()}
-        request = self._request(expand(trigger.project, values))
+        branch = expand(trigger.branch or "", values)
+        request = self._request(expand(trigger.project, values), branch)
 
         def become(there: Trigger) -> Trigger:
             if there.commit is None:
                 raise HomeportError.of(f"{request.root} has no commit yet", code="no-commit")
-            self._say_what_runs(job, there, expand(trigger.branch or "", values))
+            self._say_what_runs(job, there)
             variables = (*divide(there.variables, named)[0], *handed)
             return made(there, upstream=upstream, variables=variables)
 
         return whole(evaluate_downstream(request, become, trigger.inputs))
 
-    def _request(self, project: str) -> Request:
-        """The checkout of a project. Raises `RefusedError` without one, and for a circle."""
+    def _request(self, project: str, branch: str) -> Request:
+        """The checkout of a project, or the commit of a branch that is not checked out there.
+        Raises `RefusedError` without a checkout, and for a circle."""
         before = self._evaluation.request
         path = before.settings.projects.get(project.strip("/").lower())
         if path is None:
@@ -234,22 +242,32 @@ class Pipelines:
             root=root,
             settings=before.settings,
             env=before.env,
-            wanted=Wanted(kind="pipeline"),
+            wanted=Wanted(kind="pipeline", ref=_not_checked_out(root, branch)),
             home=before.home,
             offline=before.offline,
             refresh=before.refresh,
         )
 
-    def _say_what_runs(self, job: JobPlan, there: Trigger, wanted: str) -> None:
-        """What is checked out is what runs, whatever the trigger job names."""
-        differs = bool(wanted) and wanted != there.ref
-        message = f"its pipeline is that of {there.root}, where {there.ref} is checked out"
-        self._note(job, f"{message}, not {wanted}" if differs else message, warning=differs)
+    def _say_what_runs(self, job: JobPlan, there: Trigger) -> None:
+        what = f"{there.ref} is checked out"
+        if there.committed and there.commit is not None:
+            what = f"{there.ref} is {there.commit.sha[:8]}"
+        self._note(job, f"its pipeline is that of {there.root}, where {what}", warning=False)
 
-    def _plan(self, child: Evaluation, trigger_job: str, number: int) -> tuple[Plan, str]:
-        """The plan of a child pipeline, and what goes before the names of its jobs."""
-        selected = select_all(child.pipeline)
+    def _select(self, child: Evaluation, trigger_job: str) -> Selected:
+        """All jobs of a child pipeline; those that the user has named are started by hand."""
+        before = f"{trigger_job}:"
+        named = [name.removeprefix(before) for name in self._shared.play if name.startswith(before)]
+        deeper = below(child.pipeline, named)
+        play = [*dict.fromkeys(deeper.get(name, name) for name in named)]
+        selected = select_all(child.pipeline, play=play)
         refuse_unresolved(selected)
+        return selected
+
+    def _plan(
+        self, child: Evaluation, selected: Selected, trigger_job: str, number: int
+    ) -> tuple[Plan, str]:
+        """The plan of a child pipeline, and what goes before the names of its jobs."""
         first = self._numbers.number_jobs(len(selected.jobs))
         trigger = structs.replace(child.trigger, first_job_id=first)
         plan = make_plan(child.pipeline, trigger, child.request.settings, selected)
@@ -359,3 +377,8 @@ def with_prefix(plan: Plan, prefix: str) -> Plan:
 
 def _inside(path: str) -> str:
     return path.removeprefix("./")
+
+
+def _not_checked_out(root: Path, branch: str) -> str | None:
+    """The branch, unless it is checked out: then the working tree runs, as in every local run."""
+    return None if branch in ("", choose_subject(Git(root), Wanted()).branch) else branch

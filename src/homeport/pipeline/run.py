@@ -31,7 +31,13 @@ from homeport.pipeline.model.plan import Plan, Runs
 from homeport.pipeline.needed import with_other_projects
 from homeport.pipeline.plan.plan import make_plan
 from homeport.pipeline.plan.registry_prefix import prefixes_of
-from homeport.pipeline.plan.selection import Selected, refuse_unresolved, select_all, select_jobs
+from homeport.pipeline.plan.selection import (
+    Selected,
+    below,
+    refuse_unresolved,
+    select_all,
+    select_jobs,
+)
 from homeport.settings.model import LimitSettings
 
 if TYPE_CHECKING:
@@ -134,6 +140,7 @@ def run_pipeline(
                     **_elsewhere(child, plan, evaluation, run),
                 ),
                 secrets=secrets,
+                play=tuple(below(evaluation.pipeline, (*options.jobs, *options.play))),
                 now_delayed=options.now,
             )
             downstream = Pipelines(shared, Numbers(plan), evaluation, runner, emit=emit)
@@ -166,13 +173,17 @@ def _select(evaluation: Evaluation, options: RunOptions) -> Selected:
             code="no-commit",
             hint="commit something first; list, lint, render and explain work without",
         )
-    if options.jobs:
-        selected = select_jobs(pipeline, options.jobs, needs=options.needs)
+    # A job of a child pipeline is started in that, which its trigger job has to make.
+    over = below(pipeline, (*options.jobs, *options.play))
+    jobs = [*dict.fromkeys(over.get(name, name) for name in options.jobs)]
+    play = [*dict.fromkeys(over.get(name, name) for name in options.play)]
+    if jobs:
+        selected = select_jobs(pipeline, jobs, needs=options.needs)
     else:
-        selected = select_all(pipeline, play=options.play)
+        selected = select_all(pipeline, play=play)
     if options.only is not None:
-        jobs = tuple(job for job in selected.jobs if job.name in options.only)
-        selected = structs.replace(selected, jobs=jobs)
+        kept = tuple(job for job in selected.jobs if job.name in options.only)
+        selected = structs.replace(selected, jobs=kept)
     refuse_unresolved(selected)
     return selected
 

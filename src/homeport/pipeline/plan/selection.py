@@ -61,6 +61,20 @@ def select_all(pipeline: Pipeline, *, play: Sequence[str] = ()) -> Selected:
     return Selected(jobs=pipeline.jobs, named=named)
 
 
+def below(pipeline: Pipeline, patterns: Iterable[str]) -> dict[str, str]:
+    """The patterns that name jobs of child pipelines (`trigger job:job`), and the trigger job of
+    each: there is no such job before that has run."""
+    triggers = [job.name for job in pipeline.jobs if job.job.trigger is not None]
+    if not triggers:
+        return {}
+    found = {}
+    for pattern in patterns:
+        over = [name for name in triggers if pattern.startswith(f"{name}:")]
+        if over and not any(_names(job, pattern) for job in pipeline.jobs):
+            found[pattern] = max(over, key=len)
+    return found
+
+
 def refuse_unresolved(selected: Selected) -> None:
     """Raise `MissingError` with every job whose meaning is not known here, and why."""
     problems = [
@@ -74,6 +88,10 @@ def refuse_unresolved(selected: Selected) -> None:
     ]
     if problems:
         raise MissingError(problems)
+
+
+def _names(job: PipelineJob, pattern: str) -> bool:
+    return any(matches(job, pattern) for matches in (_exact, _group, _glob, _glob_with_brackets))
 
 
 def _exact(job: PipelineJob, pattern: str) -> bool:

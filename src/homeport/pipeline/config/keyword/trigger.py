@@ -24,7 +24,7 @@ STATUS = Keyword(
             note="of a checkout that the user names, else not run",
             cases=("trigger-project", "trigger-project-circle", "triggers-elsewhere-are-red"),
         ),
-        Keyword(name="branch", run=PARTLY, note="what is checked out runs; a warning tells of it"),
+        Keyword(name="branch", run=YES, note="of the checkout: its working tree, or a commit"),
         Keyword(
             name="include",
             evaluated=True,
