@@ -9,5 +9,5 @@ STATUS = Keyword(
     name="interruptible",
     evaluated=True,
     run=NO_EFFECT,
-    note="a local run has no newer pipeline to give way to",
+    note="a newer run beside an older one leaves that alone",
 )

@@ -20,7 +20,11 @@ STATUS = Keyword(
         Keyword(name="rules", evaluated=True),
         Keyword(name="rules:variables", evaluated=True, run=YES),
         Keyword(name="rules:auto_cancel", evaluated=True, run=PARTLY),
-        Keyword(name="auto_cancel:on_new_commit", run=NO_EFFECT, note="there is no newer pipeline"),
+        Keyword(
+            name="auto_cancel:on_new_commit",
+            run=NO_EFFECT,
+            note="a newer run beside an older one leaves that alone",
+        ),
         Keyword(name="auto_cancel:on_job_failure", run=YES),
     ),
     cases=("workflow-filters-out",),
