@@ -8,7 +8,7 @@ import pytest
 
 from homeport.engine.docker import connect
 from testbed.engines import inside
-from testbed.runs import Repository, containers
+from testbed.runs import Repository, containers, wait_until
 
 pytestmark = pytest.mark.engine
 TEXT = """\
@@ -61,6 +61,35 @@ def test_what_a_killed_run_left_the_next_one_removes(tmp_path: Path, address: st
     assert len(networks(address, repository.home)) == 1
     done = repository.run("--variable", "QUICK=1", "quick")
     assert done.status == 0, done
+    assert containers(address, repository.home) == []
+    assert networks(address, repository.home) == []
+
+
+def _ready(repository: Repository) -> int:
+    logs = [path.read_text() for path in repository.state.glob("*/runs/*/logs/job.log")]
+    return sum("ready" in log.splitlines() for log in logs)
+
+
+def test_clean_takes_what_a_killed_run_left_and_nothing_of_a_live_one(
+    tmp_path: Path, address: str
+) -> None:
+    repository = Repository(tmp_path / "p", TEXT, tmp_path / "home").on(address)
+    dead = repository.start("run", "--json", "job")
+    repository.wait_for("ready")
+    (killed,) = {path.name for path in repository.state.glob("*/runs/*")}
+    alive = repository.start("run", "--json", "job")
+    wait_until(lambda: _ready(repository) == 2, "the second run is not ready", within=30)
+    (live,) = {path.name for path in repository.state.glob("*/runs/*")} - {killed}
+    dead.process.kill()
+    dead.end()
+    assert repository.start("clean").end().status == 0
+    assert containers(address, repository.home, killed) == []
+    assert len(containers(address, repository.home, live)) == 2
+    assert len(networks(address, repository.home)) == 1
+    assert [path.name for path in repository.state.glob("*/runs/*")] == [live]
+    assert [path.name for path in repository.state.glob("*/builds/*")] == [live]
+    alive.signal(signal.SIGINT)
+    alive.end()
     assert containers(address, repository.home) == []
     assert networks(address, repository.home) == []
 
