@@ -370,9 +370,8 @@ class _Run:
             elif status is Status.CANCELED and not self._is_busy(number):
                 self._finish_job(job, status, self._jobs_stop.reason)
         for job in skipped:
-            self._finish_job(
-                job, Status.SKIPPED, self._reasons.why_skipped(job.name, self._board.status)
-            )
+            reason = self._reasons.why_skipped(job.name, self._board)
+            self._finish_job(job, Status.SKIPPED, reason)
 
     def _say(self, number: int, message: str) -> None:
         name = self._plan.jobs[number].name

@@ -1,9 +1,10 @@
 """Why a job did not start, in words that name the job or stage that is to blame."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from homeport.pipeline.model.config import When
 from homeport.pipeline.model.event import Status
+from homeport.pipeline.status.board import Board
 from homeport.pipeline.status.job import StatusJob
 
 _WORDS = {
@@ -34,13 +35,13 @@ class Reasons:
         ):
             self._culprit = (job, status)
 
-    def why_skipped(self, name: str, status_of: Callable[[str], Status]) -> str:
+    def why_skipped(self, name: str, board: Board) -> str:
         """The reason for a job with status skipped."""
         job = self._jobs[name]
         if job.when is When.NEVER:
             return "when: never"
         if job.needs is not None:
-            return self._why_by_needs(job, job.needs, status_of)
+            return self._why_by_needs(job, job.needs, board)
         if job.when is When.ON_FAILURE:
             return "no job of an earlier stage failed"
         if self._culprit is None:
@@ -48,16 +49,13 @@ class Reasons:
         culprit, status = self._culprit
         return f"{culprit.name} (stage {culprit.stage}) {_WORDS[status]}"
 
-    def _why_by_needs(
-        self, job: StatusJob, needs: tuple[str, ...], status_of: Callable[[str], Status]
-    ) -> str:
-        statuses = [(need, status_of(need)) for need in needs if need in self._jobs]
+    def _why_by_needs(self, job: StatusJob, needs: tuple[str, ...], board: Board) -> str:
+        statuses = [(need, board.status(need)) for need in needs if need in self._jobs]
         for wanted in (Status.SKIPPED, Status.MANUAL, Status.FAILED, Status.CANCELED):
             if wanted is Status.FAILED and job.when is When.ON_FAILURE:
                 continue
             for need, status in statuses:
-                may_fail = self._jobs[need].allow_failure
-                if status is wanted and (status in _NEVER_RAN or not may_fail):
+                if status is wanted and (status in _NEVER_RAN or not board.may_fail(need)):
                     return f"needs {need}, which {_WORDS[status]}"
         return "no job that it needs failed"
 
