@@ -19,7 +19,11 @@ Note = Callable[[str], None]
 
 
 class Images:
-    """The images of one run: jobs of the same image share one look and one pull."""
+    """The images of one run: jobs share one pull, and those of the same policies one look.
+
+    Each job's own policies decide, as in the Runner. An image that this run has pulled satisfies
+    all of them: it is there, and it is as new as the run.
+    """
 
     def __init__(
         self,
@@ -35,7 +39,8 @@ class Images:
         self._failures = PullFailures(engine)
         self._lock = threading.Lock()
         self._locks: dict[tuple[str, str | None], threading.Lock] = {}
-        self._used: dict[tuple[str, str | None], ImageInfo] = {}
+        self._pulled: dict[tuple[str, str | None], ImageInfo] = {}
+        self._found: dict[tuple[str, str | None, tuple[str, ...]], ImageInfo] = {}
 
     def name(self, reference: str) -> str:
         """The name by which the engine has an image of the pipeline."""
@@ -66,18 +71,22 @@ class Images:
         with self._lock:
             lock = self._locks.setdefault(key, threading.Lock())
         with lock:
-            if key not in self._used:
-                puller = _Puller(
-                    self._engine,
-                    platform,
-                    note,
-                    stop,
-                    job=job,
-                    env=self._env,
-                    explain=partial(self._failures.explain, renamed=told is not None),
-                )
-                self._used[key] = puller.find(reference, policies)
-            return self._used[key]
+            known = self._pulled.get(key) or self._found.get((*key, tuple(policies)))
+            if known is not None:
+                return known
+            puller = _Puller(
+                self._engine,
+                platform,
+                note,
+                stop,
+                job=job,
+                env=self._env,
+                explain=partial(self._failures.explain, renamed=told is not None),
+            )
+            image = self._found[(*key, tuple(policies))] = puller.find(reference, policies)
+            if puller.pulled:
+                self._pulled[key] = image
+            return image
 
 
 class _Puller:
@@ -101,6 +110,8 @@ class _Puller:
         self._job = job
         self._env = env
         self._explain = explain
+        self.pulled = False
+        """Whether the image that was found is fresh from its registry."""
 
     def find(self, reference: str, policies: Sequence[str]) -> ImageInfo:
         last = ""
@@ -137,6 +148,7 @@ class _Puller:
         pulled = self._engine.image(reference)
         if pulled is None:
             raise EngineError.of(f"No such image after its pull: {reference}", code="image-missing")
+        self.pulled = True
         return pulled
 
     def _pull(self, reference: str) -> None:

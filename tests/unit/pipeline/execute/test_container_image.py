@@ -110,6 +110,44 @@ def test_jobs_that_start_together_pull_once() -> None:
     assert engine.calls["pull"] == 1
 
 
+@pytest.mark.parametrize(
+    ("local", "remote", "lists", "expected", "pulls"),
+    [
+        (LOCAL, REMOTE, (("never",), ("always",)), ["local", "remote"], 1),
+        (
+            LOCAL,
+            REMOTE,
+            (("if-not-present",), ("always",), ("always",)),
+            ["local"] + ["remote"] * 2,
+            1,
+        ),
+        (LOCAL, REMOTE, (("always",), ("never",)), ["remote", "remote"], 1),
+        (LOCAL, REMOTE, (("if-not-present",), ("never", "always")), ["local", "local"], 0),
+        (None, REMOTE, (("never",), ("always",), ("never",)), [None, "remote", "remote"], 1),
+        (LOCAL, None, (("never",), ("always",)), ["local", None], 1),
+        (LOCAL, None, (("always", "never"), ("always", "never")), ["local", "local"], 1),
+    ],
+)
+def test_each_job_has_its_own_policies(
+    local: ImageInfo | None,
+    remote: ImageInfo | None,
+    lists: tuple[tuple[str, ...], ...],
+    expected: list[str | None],
+    pulls: int,
+) -> None:
+    engine = FakeEngine(
+        images={"x:latest": local} if local else {}, remote={"x:latest": remote} if remote else {}
+    )
+    images, found = Images(engine), []
+    for policies in lists:
+        try:
+            found.append(images.ensure("x", None, policies, lambda _: None).id)
+        except ExecutorError:
+            found.append(None)
+    assert found == expected
+    assert engine.calls["pull"] == pulls
+
+
 def test_a_pull_that_leaves_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = FakeEngine()
     monkeypatch.setattr(engine, "pull", lambda *_: None)
