@@ -52,6 +52,7 @@ def main(args: argparse.Namespace) -> int:
         missing = bool(evaluation.pipeline.missing)
         problems = (
             *evaluation.pipeline.problems,
+            *_of_children(evaluation),
             *missing_problems(evaluation.pipeline, strict=args.strict),
             *for_mirror(evaluation, args.mirror),
         )
@@ -64,6 +65,15 @@ def main(args: argparse.Namespace) -> int:
         if status is ExitCode.OK:
             print(f"{args.file or '.gitlab-ci.yml'} is valid")
     return int(status)
+
+
+def _of_children(evaluation: "Evaluation") -> "tuple[Problem, ...]":
+    """What is wrong in child pipelines, as far as they are known before a run."""
+    if not any(job.job.trigger for job in evaluation.pipeline.jobs):
+        return ()
+    from homeport.pipeline.foreseen import foresee
+
+    return foresee(evaluation).problems
 
 
 def for_mirror(evaluation: "Evaluation", url: str | None) -> "tuple[Problem, ...]":

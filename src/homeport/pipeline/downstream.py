@@ -50,6 +50,7 @@ MAX_CYCLES = 2
 
 NOT_CREATED = "downstream pipeline can not be created"
 TOO_DEEP = "reached maximum depth of child pipelines"
+UNREACHED = "include-unreachable"
 NOT_FOUND = "downstream project could not be found"
 LOOP = "pipeline loop detected"
 TOO_MANY = "downstream pipeline tree is too large"
@@ -342,7 +343,7 @@ def whole(evaluation: Evaluation) -> Evaluation:
         raise HomeportError(pipeline.problems)
     for missing in pipeline.missing:
         message = f"include {missing.kind} {missing.location} was not read: {missing.reason}"
-        raise HomeportError([Problem(code="include", message=message, span=missing.span)])
+        raise HomeportError([Problem(code=UNREACHED, message=message, span=missing.span)])
     return evaluation
 
 

@@ -2,16 +2,22 @@
 
 In: an evaluated pipeline. Out: its jobs with those of its children, named as in a run. What a job
 is to generate, and what dotenv variables are to say, is not known yet, and is said. Used by
-`homeport list --children`.
+`homeport list --children` and `homeport lint`.
 """
 
 from collections.abc import Iterator
 
 from msgspec import Struct, structs
 
-from homeport.errors import HomeportError, Problem, Severity
-from homeport.pipeline.downstream import MAX_DEPTH, MAX_PIPELINES, on_command_line, whole
-from homeport.pipeline.flow import Evaluation, evaluate_child
+from homeport.errors import HomeportError, Problem, Severity, Span
+from homeport.pipeline.downstream import (
+    MAX_DEPTH,
+    MAX_PIPELINES,
+    UNREACHED,
+    on_command_line,
+    whole,
+)
+from homeport.pipeline.flow import Artifact, Evaluation, evaluate_child
 from homeport.pipeline.include.location import LocationError
 from homeport.pipeline.model.pipeline import PipelineJob, Verdict
 from homeport.pipeline.model.plan import JobPlan
@@ -22,8 +28,8 @@ from homeport.pipeline.variables.forwarded import divide, forwarded_variables
 
 
 class Foreseen(Struct, frozen=True, kw_only=True):
-    """The jobs of the child pipelines by their trigger job, at any depth; `problems` are notes
-    about what is not known yet or cannot be made."""
+    """The jobs of the child pipelines by their trigger job, at any depth; `problems` are warnings
+    about those that cannot be made, and notes about those that are not known yet."""
 
     jobs: dict[str, tuple[PipelineJob, ...]]
     problems: tuple[Problem, ...]
@@ -33,16 +39,27 @@ def foresee(evaluation: Evaluation) -> Foreseen:
     """The child pipelines of an evaluated pipeline, and theirs."""
     jobs: dict[str, tuple[PipelineJob, ...]] = {}
     problems: list[Problem] = []
+    later: list[str] = []
+
+    def not_yet(job: str, path: str) -> bytes | None:
+        later.append(path)
+        raise LocationError(f"{path} is known once {job} has run")
+
     todo = [(evaluation, "", 0)]
     for parent, prefix, depth in todo:
+        spans = {job.name: job.job.span for job in parent.pipeline.jobs}
         for plan in _triggers(parent):
             name = prefix + plan.name
+            later.clear()
             try:
                 if depth >= MAX_DEPTH or len(jobs) + 1 >= MAX_PIPELINES:
                     continue  # a run says so
-                child = _evaluate(parent, plan, depth)
+                child = _evaluate(parent, plan, depth, not_yet)
             except HomeportError as error:
-                problems += [_note(name, problem) for problem in error.problems]
+                problems += [
+                    _told(name, spans[plan.name], problem, bool(later))
+                    for problem in error.problems
+                ]
                 continue
             jobs[name] = tuple(_under(name, job) for job in child.pipeline.jobs)
             todo.append((child, f"{name}:", depth + 1))
@@ -63,7 +80,7 @@ def _triggers(evaluation: Evaluation) -> Iterator[JobPlan]:
     yield from make_plan(evaluation.pipeline, evaluation.trigger, settings, selected).jobs
 
 
-def _evaluate(parent: Evaluation, job: JobPlan, depth: int) -> Evaluation:
+def _evaluate(parent: Evaluation, job: JobPlan, depth: int, artifact: Artifact) -> Evaluation:
     assert job.trigger is not None  # noqa: S101 - narrows the type
     own, pipeline = divide(parent.trigger.variables, on_command_line(parent.request.settings))
     handed = forwarded_variables(
@@ -76,11 +93,7 @@ def _evaluate(parent: Evaluation, job: JobPlan, depth: int) -> Evaluation:
         upstream=Upstream(pipeline_id=parent.trigger.pipeline_id, depth=depth + 1),
         variables=(*own, *handed),
     )
-    return whole(evaluate_child(parent, trigger, job.trigger.include, _not_yet))
-
-
-def _not_yet(job: str, path: str) -> bytes | None:
-    raise LocationError(f"{path} is known once {job} has run")
+    return whole(evaluate_child(parent, trigger, job.trigger.include, artifact))
 
 
 def _under(trigger: str, job: PipelineJob) -> PipelineJob:
@@ -92,10 +105,13 @@ def _under(trigger: str, job: PipelineJob) -> PipelineJob:
     return structs.replace(job, name=name, needs=needs, dependencies=dependencies)
 
 
-def _note(name: str, problem: Problem) -> Problem:
-    """A child pipeline that is not there is no error of the pipeline itself."""
+def _told(name: str, span: Span | None, problem: Problem, later: bool) -> Problem:
+    """A child pipeline that cannot be made fails its trigger job, but is no error of the pipeline
+    itself: GitLab, too, calls that valid."""
+    unknown = later or problem.code == UNREACHED or problem.severity is Severity.NOTE
     return structs.replace(
         problem,
         message=f"the child pipeline of {name}: {problem.message}",
-        severity=Severity.NOTE,
+        severity=Severity.NOTE if unknown else Severity.WARNING,
+        span=problem.span or span,
     )
