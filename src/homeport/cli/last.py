@@ -31,6 +31,11 @@ def add_command(commands: Commands) -> None:
     parser.add_argument(
         "--fail-on-blocked", action="store_true", help="exit 1 when it waits for a manual job"
     )
+    parser.add_argument(
+        "--fail-on-child",
+        action="store_true",
+        help="exit 1 when a child pipeline failed whose trigger job did not wait for it",
+    )
     add_json_option(parser, "the run")
     add_report_options(parser)
     add_directory_option(parser)
@@ -44,7 +49,7 @@ def main(args: argparse.Namespace) -> int:
 
     past = find_past(state_for(args).folder, args.run)
     check_report_files(args)
-    status = status_of(past, fail_on_blocked=args.fail_on_blocked)
+    status = status_of(past, fail_on_blocked=args.fail_on_blocked, fail_on_child=args.fail_on_child)
     if args.json:
         print_json(_as_json(past, int(status)))
     else:

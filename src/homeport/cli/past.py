@@ -34,13 +34,15 @@ def state_for(args: argparse.Namespace) -> "State":
     return State.open(root, os.environ, kept_runs=settings.keep_runs, kept_bytes=settings.keep_size)
 
 
-def status_of(past: "Past", *, fail_on_blocked: bool = False) -> "ExitCode":
+def status_of(
+    past: "Past", *, fail_on_blocked: bool = False, fail_on_child: bool = False
+) -> "ExitCode":
     """The status that `homeport run` ended with; 1 for one that has not come to its end."""
     from homeport.errors import ExitCode
     from homeport.pipeline.model.event import Status
 
     finished = past.finished
-    if finished is None or finished.failed:
+    if finished is None or finished.failed or (fail_on_child and finished.failed_children):
         return ExitCode.FAILED
     match finished.status:
         case Status.SUCCESS | Status.SKIPPED:
