@@ -328,7 +328,8 @@ def _last_record(folder: Path, job: str) -> Record | None:
 
 
 def bury(folder: Path, run: str) -> None:
-    """Remove what a run that was killed left: processes, workspaces, its repository."""
+    """Remove what a run that was killed left: processes, workspaces, its repository, trees that are
+    not whole."""
     from homeport.lib.process import kill_marked
     from homeport.pipeline.execute.shell import MARK
 
@@ -336,6 +337,9 @@ def bury(folder: Path, run: str) -> None:
     kill_marked(f"{MARK}={builds}/")
     remove(builds)
     remove(os.fspath(folder / "runs" / run / "git"))
+    for pattern in ("artifacts", "reports/*"):
+        for partial in (folder / "runs" / run).glob(f"{pattern}/.*.partial"):
+            remove(os.fspath(partial))
 
 
 def is_live(folder: str) -> bool:
