@@ -1,4 +1,4 @@
-"""Big trees on an engine of this machine: an overlay for each job, and what is left of it."""
+"""Workspaces on an engine of this machine: folders and overlays, and what is left of them."""
 
 import os
 import signal
@@ -77,11 +77,25 @@ def test_jobs_of_a_big_tree(tmp_path: Path, engine: str, request: pytest.Fixture
     assert repository.leftovers() == []
 
 
-def test_a_small_tree_is_a_tar_stream(tmp_path: Path, docker_address: str) -> None:
+def test_a_small_tree_is_in_a_folder_of_each_job(tmp_path: Path, docker_address: str) -> None:
     repository = make(tmp_path, TEXT, docker_address, files=3)
+    before = digest(repository.root)
     done = repository.run()
     assert done.status == 0, done
-    assert lines(done.log("one")) == ["1000", "3", "of the tree", "ran"]
+    (mounted,) = lines(done.log("one"))[1:2]
+    assert lines(done.log("one")) == ["1000", mounted, "3", "of the tree", "ran"]
+    assert mounted != "overlay"
+    assert digest(repository.root) == before
+    assert volumes(docker_address, repository) == []
+    assert repository.leftovers() == []
+
+
+def test_folders_of_an_overlay_can_be_renamed(tmp_path: Path, docker_address: str) -> None:
+    """By rename(2), as programs do it; mv would copy."""
+    text = "job: {image: debian, script: [git mv many more, ls more | wc -l]}\n"
+    done = make(tmp_path, text, docker_address).run()
+    assert done.status == 0, done
+    assert lines(done.log("job"))[-1] == "1000"
 
 
 @pytest.mark.parametrize("cleaned_by", ["clean", "run"])

@@ -131,6 +131,12 @@ class Terminal(Protocol):
 class Engine(Protocol):
     """A container engine. Methods are thread-safe and raise `EngineError`; each has a timeout."""
 
+    @property
+    def mounts_early(self) -> bool:
+        """Whether what is mounted in a container can be reached before it starts; known once the
+        engine has answered."""
+        ...
+
     def info(self) -> EngineInfo: ...
     def mirrors(self) -> Sequence[str]:
         """URLs of the mirrors of Docker Hub that the engine asks first, as far as it tells."""

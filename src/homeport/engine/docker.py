@@ -52,6 +52,7 @@ class DockerEngine:
     def __init__(self, address: Address) -> None:
         self._client = Client(address)
         self._lock = threading.Lock()
+        self.mounts_early = True
 
     @property
     def address(self) -> str:
@@ -61,6 +62,7 @@ class DockerEngine:
         """Ask whether the engine is there and agree on a version; raises `EngineError`."""
         reply = self._client.call("GET", "/_ping", timeout=timeout)
         offered = reply.header("Api-Version")
+        self.mounts_early = not reply.header("Libpod-Api-Version")  # Podman mounts at the start
         reply.close()
         version = _version(offered)
         if version < OLDEST:

@@ -51,6 +51,7 @@ class FakeEngine:
         self.logins: list[Login | None] = []
         self.calls: Counter[str] = Counter()
         self.dead: str | None = None
+        self.mounts_early = True
         self._lock = threading.Lock()
         self._number = 0
 

@@ -58,10 +58,19 @@ def networked_place(networked_address: str) -> Iterator[Place]:
 @pytest.fixture
 def overlay_place(docker_address: str, tmp_path: Path) -> Iterator[Place]:
     """Docker, with overlays however small the tree is."""
+    yield from layered_place(docker_address, tmp_path, (0, 0))
+
+
+@pytest.fixture
+def bound_place(docker_address: str, tmp_path: Path) -> Iterator[Place]:
+    """Docker, with a folder of this machine for each job."""
+    yield from layered_place(docker_address, tmp_path, (1000, 1_000_000))
+
+
+def layered_place(address: str, tmp_path: Path, least: tuple[int, int]) -> Iterator[Place]:
     if os.geteuid() != 0:
-        pytest.skip("overlays are for root")
-    layers = Layers(tmp_path / "layers", least=(0, 0))
-    yield from container_place(docker_address, layers)
+        pytest.skip("folders of this machine are for root")
+    yield from container_place(address, Layers(tmp_path / "layers", least=least))
     left = [path.name for path in (tmp_path / "layers").glob("*/*") if path.name == "upper"]
     assert left == []
 
@@ -74,7 +83,7 @@ def container_place(address: str, layers: Layers | None = None) -> Iterator[Plac
     engine.close()
 
 
-@pytest.fixture(params=["shell", "docker", "podman", "overlay"])
+@pytest.fixture(params=["shell", "docker", "podman", "overlay", "bound"])
 def place(request: pytest.FixtureRequest) -> Place:
     found = request.getfixturevalue(f"{request.param}_place")
     assert isinstance(found, Place)

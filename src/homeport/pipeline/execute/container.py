@@ -211,9 +211,9 @@ class ContainerExecutor:
             ) from error
 
     def _layer_for(self, spec: JobSpec) -> "JobLayer | None":
-        """An overlay for the job, unless services are to have its workspace mounted before it is
+        """A folder for the job, unless services are to have its workspace mounted before it is
         filled, or the user mounts something there."""
-        if self._layers is None or spec.services or spec.sources is None:
+        if self._layers is None or spec.services or not self._engine.mounts_early:
             return None
         if mounts_at(self._access.options.volumes, BUILDS_DIR):
             return None

@@ -92,16 +92,19 @@ class ContainerSession:
         # Into what is mounted there itself: Podman mounts nothing for a container not started.
         at = BUILDS_DIR if self._volumes.holds(BUILDS_DIR) else "/"
         project = self._project_dir.removeprefix(at).lstrip("/")
+        layer = self._volumes.layer
         try:
             sources = self._sources(project, snapshot)
-            layer = self._volumes.layer
-            if self._layers is not None and layer is not None and not layer.is_shown:
+            if layer is not None and layer.takes_layer and self._layers is not None:
                 depth = git_depth(self._spec.env.get("GIT_DEPTH", ""))
                 key = (project, snapshot.root, snapshot.files, snapshot.git, depth)
                 layer.show(self._layers.make(key, sources))
                 sources = iter(())
             items = workspace_items(project, sources, artifacts, self._spec.files)
-            self._engine.put_archive(self._container, at, pack(items, int(time.time())))
+            if layer is None:
+                self._engine.put_archive(self._container, at, pack(items, int(time.time())))
+            else:
+                layer.add(items)
         except EngineError as error:
             raise self._failed("cannot put the workspace into", error) from error
         except OSError as error:

@@ -1,6 +1,8 @@
-"""Which jobs get an overlay, and what lies below; that it works is for the engines' own tests."""
+"""Which jobs get a folder, and what lies in it; that it works is for the engines' own tests."""
 
 import stat
+import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -67,19 +69,20 @@ def test_an_engine_that_sees_nothing_is_asked_once(
         assert container.spec.options.volumes == ()
         assert container.files["builds/g/p/sub/file"][1] == b"content\n"
         session.close()
-    assert engine.calls["path_info"] == 1
+    assert engine.calls["get_archive"] == 1
     assert engine.calls["create"] == 3
     assert (engine.held_volumes, [*(tmp_path / "layers").iterdir()]) == ({}, [])
 
 
 def test_a_tree_is_big_by_files_or_bytes(snapshot: Snapshot, tmp_path: Path) -> None:
     def given(files: int, size: int) -> bool:
-        return Layers(tmp_path / "layers", least=(files, size)).for_job(snapshot) is not None
+        job = Layers(tmp_path / "layers", least=(files, size)).for_job(snapshot)
+        return job is not None and job.takes_layer
 
     assert [given(1, 99), given(2, 8), given(2, 9)] == [True, True, False]
 
 
-def test_only_root_has_overlays(
+def test_only_root_has_folders(
     snapshot: Snapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("homeport.pipeline.execute.container_layers.os.geteuid", lambda: 1000)
@@ -130,6 +133,38 @@ def test_what_is_laid_out_is_for_any_user(tmp_path: Path) -> None:
         "g/p/link/x": 0o666,
         "g/p/empty": 0o777,
     }
+
+
+def test_nothing_is_laid_out_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("kept")
+    (tmp_path / "link").symlink_to(tmp_path / "secret")
+    folder = tmp_path / "layer"
+    folder.mkdir()
+    write([("file", str(tmp_path / "link")), ("file", b"mine")], str(folder))
+    assert (tmp_path / "secret").read_text() == "kept"
+    assert (folder / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("uid", [0, 100000])
+def test_an_engine_with_users_of_its_own_gets_an_archive(
+    engine: FakeEngine,
+    snapshot: Snapshot,
+    tmp_path: Path,
+    uid: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def seen(_self: FakeEngine, _container: str, path: str) -> Iterator[bytes]:
+        entry = tarfile.TarInfo(path.rpartition("/")[2])
+        entry.uid = uid
+        return iter([entry.tobuf(), bytes(1024)])
+
+    monkeypatch.setattr(FakeEngine, "get_archive", seen)
+    executor = ContainerExecutor(engine, layers=Layers(tmp_path / "layers"))
+    executor.open(spec(snapshot), ignore).put(snapshot, [])
+    (container,) = engine.held.values()
+    assert ("builds/g/p/sub/file" in container.files) == (uid != 0)
+    laid = [path.read_text() for path in (tmp_path / "layers").glob("*/upper/g/p/sub/file")]
+    assert laid == ([] if uid else ["content\n"])
 
 
 def test_what_is_laid_out_is_made_once(tmp_path: Path) -> None:
