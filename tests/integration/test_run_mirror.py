@@ -34,13 +34,15 @@ def address(request: pytest.FixtureRequest) -> str:
 def test_a_job_reads_what_was_placed(tmp_path: Path, address: str) -> None:
     (tmp_path / "ca.pem").write_text(PEM)
     repository = Repository(tmp_path / "p", TEXT, tmp_path / "home").on(address)
-    done = repository.run("--mirror", URL, "--mirror-ca", str(tmp_path / "ca.pem"))
+    options = ("--mirror", URL, "--mirror-ca", str(tmp_path / "ca.pem"))
+    done = repository.run(*options, "--mirror-registry", "ghcr.io")
     assert done.status == 0, done
     log = done.log("job")
     assert 'location = "m.corp:5443"\n' in log
+    assert 'location = "m.corp:5443/ghcr.io"\n' in log
     assert PEM in log
     assert "mode 755\n" in log
-    assert f"podman pulls through {URL} (--mirror)" in done.stdout
+    assert f"podman pulls docker.io, ghcr.io through {URL} (--mirror)" in done.stdout
 
 
 def test_without_it_nothing_is_placed(tmp_path: Path, address: str) -> None:
@@ -55,6 +57,8 @@ def test_without_it_nothing_is_placed(tmp_path: Path, address: str) -> None:
     [
         (("--mirror", "m.corp:5000"), "mirror_url"),
         (("--mirror", f"{URL}/path"), "mirror_url"),
+        (("--mirror-registry", "ghcr.io"), "no mirror_url"),
+        (("--mirror", URL, "--mirror-registry", "ghcr.io/x"), "mirror_registries"),
         (("--mirror", URL, "--mirror-ca", "none.pem"), "none.pem: No such file"),
         (("--mirror", URL, "--mirror-ca", ".gitlab-ci.yml"), "no certificate in PEM"),
     ],

@@ -44,6 +44,13 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "--mirror-ca", metavar="FILE", help="the certificate authority of that mirror (PEM)"
     )
     group.add_argument(
+        "--mirror-registry",
+        dest="mirror_registries",
+        metavar="HOST",
+        action="append",
+        help="what that mirror has beside Docker Hub, as ghcr.io; may be repeated",
+    )
+    group.add_argument(
         "--now", action="store_true", help="start delayed jobs at once, without their delay"
     )
     group.add_argument(

@@ -130,6 +130,7 @@ def _settings(root: Path, args: argparse.Namespace) -> "Settings":
         flags["container_registry"], flags["container_registries"] = parse_prefixes(prefixes)
     if hasattr(args, "mirror_ca"):
         flags["mirror_url"] = args.mirror
+        flags["mirror_registries"] = args.mirror_registries
         flags["mirror_ca"] = args.mirror_ca and os.path.abspath(args.mirror_ca)  # noqa: PTH100
     if hasattr(args, "privileged"):
         from homeport.cli.container_options import container_flags

@@ -26,6 +26,8 @@ MacAddress = Annotated[str, Meta(pattern=r"^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$"
 Network = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$")]
 Size = Annotated[str, Meta(pattern=r"^[0-9]+ ?([KMGT]i?B?|B)?$")]
 
+Registry = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$")]
+
 Count = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
 Path = Annotated[str, Meta(pattern=r"^/")]
@@ -103,6 +105,7 @@ KEYS: Mapping[str, Key] = {
     "container_registries": Key(Text, repository=False, table=True),
     "mirror_url": Key(Text, repository=False),
     "mirror_ca": Key(Path, repository=False),
+    "mirror_registries": Key(tuple[Registry, ...], repository=False),
     "rewrite": Key(Target, repository=False, table=True),
     "projects": Key(Path, repository=False, table=True),
     "needs_artifacts": Key(Path, repository=False, table=True),

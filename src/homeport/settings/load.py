@@ -47,6 +47,12 @@ def load_settings(
     settings = layers.over(defaults)
     if settings.mirror_url is not None:
         _check_mirror(settings, settings.mirror_url)
+    elif settings.mirror_registries:
+        raise UsageError.of(
+            f"{settings.origin['mirror_registries']}: mirror_registries, and no mirror_url",
+            code="mirror-url",
+            hint="name the mirror that has them, by mirror_url or --mirror",
+        )
     return settings if settings.mirror_ca is None else _with_authority(settings)
 
 

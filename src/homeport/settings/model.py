@@ -122,7 +122,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     `container_registries` (by the registry that each stands for), and whether Docker Hub's
     `library/` is written out there, and `mirror_url` (`http[s]://HOST[:PORT]`), through which
     engines pull that jobs bring with them; `mirror_ca` is the path of its own authority,
-    `mirror_certificates` what is in it.
+    `mirror_certificates` what is in it, `mirror_registries` what it has beside Docker Hub.
     `origin` names, for every dotted key that was set, the place that set it: `file:line`, an
     environment variable or a flag.
     """
@@ -158,6 +158,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     mirror_url: str | None = None
     mirror_ca: str | None = None
     mirror_certificates: str = ""
+    mirror_registries: tuple[str, ...] = ()
     origin: Mapping[str, str] = {}
 
     def masks(self, name: str) -> bool:

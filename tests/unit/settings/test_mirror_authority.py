@@ -53,3 +53,14 @@ def test_a_repository_cannot_set_it(tmp_path: Path) -> None:
     (tmp_path / "homeport.toml").write_text(f'mirror_url = "{URL}"\n')
     with pytest.raises(UsageError, match="cannot set mirror_url"):
         load_settings(tmp_path, {})
+
+
+def test_other_registries_of_the_mirror(tmp_path: Path) -> None:
+    env = {"HOME": str(tmp_path), "HOMEPORT_MIRROR_URL": URL}
+    named = load_settings(tmp_path, env, {"mirror_registries": ["ghcr.io", "r.corp:5000"]})
+    assert named.mirror_registries == ("ghcr.io", "r.corp:5000")
+    for wrong in ("https://ghcr.io", "ghcr.io/x", 'a"b', "*"):
+        with pytest.raises(UsageError, match="mirror_registries"):
+            load_settings(tmp_path, env, {"mirror_registries": [wrong]})
+    with pytest.raises(UsageError, match="no mirror_url"):
+        load_settings(tmp_path, {"HOME": str(tmp_path)}, {"mirror_registries": ["ghcr.io"]})

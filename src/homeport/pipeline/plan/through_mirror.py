@@ -4,7 +4,7 @@ A pure step from plan to plan: it adds words to commands of services, variables,
 in a container before it starts. What cannot be added is said in the job's log.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct, structs
 
@@ -26,14 +26,18 @@ _BUILDKIT = "/etc/buildkit"
 _CONTAINERS = "/etc/containers"
 _KANIKO = "/kaniko/ssl/certs"  # SSL_CERT_DIR of kaniko's image: Go reads every file in it
 _KANIKO_VARIABLE = "KANIKO_REGISTRY_MIRROR"
+_KANIKO_MAP = "KANIKO_REGISTRY_MAP"
+_HUB = "docker.io"
 _AUTHORITY = "homeport-mirror.crt"
 
 
 class Mirror(Struct, frozen=True, kw_only=True):
-    """`url` is `http[s]://HOST[:PORT]`; `certificates` is the PEM of its own authority, if any."""
+    """`url` is `http[s]://HOST[:PORT]`; `certificates` is the PEM of its own authority, if any.
+    `registries` are those that it has beside Docker Hub, each below its name."""
 
     url: str
     certificates: str = ""
+    registries: tuple[str, ...] = ()
 
     @property
     def host(self) -> str:
@@ -43,6 +47,12 @@ class Mirror(Struct, frozen=True, kw_only=True):
     @property
     def plain(self) -> bool:
         return self.url.startswith("http://")
+
+    @property
+    def locations(self) -> dict[str, str]:
+        """Where it has each registry: `HOST[:PORT][/PATH]`."""
+        others = {name: f"{self.host}/{name.replace(':', '_')}" for name in self.registries}
+        return {_HUB: self.host, **others}
 
     @property
     def is_loopback(self) -> bool:
@@ -56,7 +66,10 @@ class Mirror(Struct, frozen=True, kw_only=True):
 def mirror_of(settings: Settings) -> Mirror | None:
     if settings.mirror_url is None:
         return None
-    return Mirror(url=settings.mirror_url.rstrip("/"), certificates=settings.mirror_certificates)
+    mirror = Mirror(url=settings.mirror_url.rstrip("/"), certificates=settings.mirror_certificates)
+    own = (_HUB, mirror.host)
+    names = dict.fromkeys(name for name in settings.mirror_registries if name not in own)
+    return structs.replace(mirror, registries=tuple(names))
 
 
 def through_mirror(plan: Plan, mirror: Mirror | None) -> Plan:
@@ -76,8 +89,13 @@ class _Change:
         self.placed: dict[str, str] = {}
         self.variables: list[ScopedVariable] = []
 
-    def done(self, what: str) -> None:
-        self.notes.append(f"{what} pulls through {self.mirror.url} (--mirror)")
+    def done(self, what: str, others: Sequence[str] = ()) -> None:
+        """`others` are the registries, beside Docker Hub, that it also pulls through the mirror."""
+        names = f"{', '.join((_HUB, *others))} " if others else ""
+        self.notes.append(f"{what} pulls {names}through {self.mirror.url} (--mirror)")
+
+    def for_all(self, what: str) -> None:
+        self.done(what, self.mirror.registries)
 
     def missing(self, what: str) -> None:
         self.notes.append(f"WARNING: {what}")
@@ -136,6 +154,11 @@ def _dind(service: Service, image: str, change: _Change) -> Service:
     else:
         placed = mirror.authority(f"{_DOCKER_CERTIFICATES}/{mirror.host}/ca.crt")
     change.done(name)
+    if mirror.registries:
+        change.missing(
+            f"{name} asks {', '.join(mirror.registries)} directly: a mirror of dockerd stands for "
+            "Docker Hub alone"
+        )
     return structs.replace(
         service, command=(*command, f"--registry-mirror={mirror.url}"), placed=placed
     )
@@ -157,7 +180,7 @@ def _buildkit(service: Service, image: str, change: _Change) -> Service:
     if is_rootless(image) or any("--config" in word for word in service.command or ()):
         change.missing(f"{name} reads a configuration of its own: add the mirror there")
         return service
-    change.done(name)
+    change.for_all(name)
     return structs.replace(service, placed=_buildkitd(_BUILDKIT, "buildkitd.toml", change.mirror))
 
 
@@ -173,7 +196,7 @@ def _own(job: JobPlan, change: _Change) -> None:
         _buildx(job, change)
     if Tool.CONTAINERS in used:
         change.placed |= _registries(change.mirror)
-        change.done(used[Tool.CONTAINERS])
+        change.for_all(used[Tool.CONTAINERS])
 
 
 def _kaniko(job: JobPlan, change: _Change) -> None:
@@ -186,12 +209,27 @@ def _kaniko(job: JobPlan, change: _Change) -> None:
         return
     change.variables.append(ScopedVariable(key=_KANIKO_VARIABLE, value=mirror.host, raw=True))
     change.placed |= mirror.authority(f"{_KANIKO}/{_AUTHORITY}")
-    change.done("kaniko")
+    change.done("kaniko", _kaniko_map(job, change))
     if mirror.plain:
         change.missing(
             "kaniko asks a mirror by https: no variable tells it that this one speaks http; add "
             f"--insecure-registry={mirror.host} to its options"
         )
+
+
+def _kaniko_map(job: JobPlan, change: _Change) -> tuple[str, ...]:
+    """The registries that kaniko is told of by its map, which it reads from 1.23 on."""
+    registries = change.mirror.registries
+    if not registries:
+        return ()
+    commands = (*job.before_script, *job.script)
+    if _KANIKO_MAP in change.values or any("--registry-map" in command for command in commands):
+        change.notes.append("kaniko is given a map of registries, which is left as it is")
+        return ()
+    places = change.mirror.locations
+    value = ";".join(f"{name}={places[name]}" for name in registries)
+    change.variables.append(ScopedVariable(key=_KANIKO_MAP, value=value, raw=True))
+    return registries
 
 
 def _buildx(job: JobPlan, change: _Change) -> None:
@@ -203,7 +241,7 @@ def _buildx(job: JobPlan, change: _Change) -> None:
         )
         return
     change.placed |= _buildkitd(folder, "buildkitd.default.toml", change.mirror)
-    change.done("a builder that docker buildx create makes")
+    change.for_all("a builder that docker buildx create makes")
 
 
 def _buildx_folder(job: JobPlan, given: Mapping[str, str]) -> str | None:
@@ -218,9 +256,11 @@ def _buildx_folder(job: JobPlan, given: Mapping[str, str]) -> str | None:
 
 
 def _buildkitd(folder: str, name: str, mirror: Mirror) -> dict[str, str]:
-    """BuildKit's configuration for Docker Hub; buildx copies the authority into the builder."""
+    """BuildKit's configuration for the registries; buildx copies the authority into a builder."""
     authority = f"{folder}/{_AUTHORITY}"
-    lines = ['[registry."docker.io"]', f'  mirrors = ["{mirror.host}"]']
+    lines = []
+    for registry, location in mirror.locations.items():
+        lines += [f'[registry."{registry}"]', f'  mirrors = ["{location}"]']
     if mirror.plain:
         lines += [f'[registry."{mirror.host}"]', "  http = true"]
     elif mirror.certificates:
@@ -229,15 +269,17 @@ def _buildkitd(folder: str, name: str, mirror: Mirror) -> dict[str, str]:
 
 
 def _registries(mirror: Mirror) -> dict[str, str]:
-    """A drop-in of containers-registries.conf(5) for Docker Hub."""
-    lines = (
-        "[[registry]]",
-        'prefix = "docker.io"',
-        'location = "docker.io"',
-        "[[registry.mirror]]",
-        f'location = "{mirror.host}"',
-        *(("insecure = true",) if mirror.plain else ()),
-    )
+    """A drop-in of containers-registries.conf(5) for these registries."""
+    lines = []
+    for registry, location in mirror.locations.items():
+        lines += [
+            "[[registry]]",
+            f'prefix = "{registry}"',
+            f'location = "{registry}"',
+            "[[registry.mirror]]",
+            f'location = "{location}"',
+            *(("insecure = true",) if mirror.plain else ()),
+        ]
     return {
         f"{_CONTAINERS}/registries.conf.d/99-homeport.conf": "\n".join((*lines, "")),
         **mirror.authority(f"{_CONTAINERS}/certs.d/{mirror.host}/ca.crt"),

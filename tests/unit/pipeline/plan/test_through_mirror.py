@@ -1,5 +1,6 @@
 """Plans whose jobs' own engines are led to a mirror."""
 
+import tomllib
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,7 +8,8 @@ import pytest
 
 from homeport.pipeline.model.config import Image, Service
 from homeport.pipeline.model.plan import JobPlan, Plan, Runs, ScopedVariable
-from homeport.pipeline.plan.through_mirror import Mirror, through_mirror
+from homeport.pipeline.plan.through_mirror import Mirror, mirror_of, through_mirror
+from homeport.settings.model import Settings
 
 PEM = "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n"
 TLS = Mirror(url="https://m.corp:5443", certificates=PEM)
@@ -175,6 +177,70 @@ def test_podman_reads_a_drop_in() -> None:
         '[[registry.mirror]]\nlocation = "m.corp:5000"\ninsecure = true\n'
     }
     assert "/etc/containers/certs.d/m.corp:5443/ca.crt" in planned(script=("podman run a",)).placed
+
+
+MORE = Mirror(url="https://m.corp:5443", registries=("ghcr.io", "r.corp:5000"))
+
+
+def test_other_registries_of_the_mirror_are_below_their_names() -> None:
+    made = service(MORE, "moby/buildkit:v0.20")
+    tables = tomllib.loads(made.placed["/etc/buildkit/buildkitd.toml"])["registry"]
+    assert tables == {
+        "docker.io": {"mirrors": ["m.corp:5443"]},
+        "ghcr.io": {"mirrors": ["m.corp:5443/ghcr.io"]},
+        "r.corp:5000": {"mirrors": ["m.corp:5443/r.corp_5000"]},
+    }
+    (text,) = planned(MORE, script=("podman pull alpine",)).placed.values()
+    found = tomllib.loads(text)["registry"]
+    assert [(one["prefix"], one["mirror"][0]["location"]) for one in found] == [
+        (name, tables[name]["mirrors"][0]) for name in tables
+    ]
+    (default,) = planned(MORE, script=("docker buildx create",)).placed.values()
+    assert tomllib.loads(default)["registry"] == tables
+
+
+KANIKO = Image(name="gcr.io/kaniko-project/executor:debug")
+
+
+def test_kaniko_has_a_map_of_other_registries() -> None:
+    job = planned(MORE, image=KANIKO)
+    assert {each.key: each.value for each in job.variables} == {
+        "KANIKO_REGISTRY_MIRROR": "m.corp:5443",
+        "KANIKO_REGISTRY_MAP": "ghcr.io=m.corp:5443/ghcr.io;r.corp:5000=m.corp:5443/r.corp_5000",
+    }
+    assert job.notes == (
+        "kaniko pulls docker.io, ghcr.io, r.corp:5000 through https://m.corp:5443 (--mirror)",
+    )
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"variables": (ScopedVariable(key="KANIKO_REGISTRY_MAP", value="x"),)},
+        {"script": ("/kaniko/executor --registry-map x",)},
+    ],
+)
+def test_a_map_of_its_own_is_left(given: Mapping[str, Any]) -> None:
+    job = planned(MORE, image=KANIKO, **given)
+    maps = [each.value for each in job.variables if each.key == "KANIKO_REGISTRY_MAP"]
+    assert maps == ["x"] * len(given.get("variables", ()))
+    assert "left as it is" in job.notes[0]
+    assert job.notes[1] == "kaniko pulls through https://m.corp:5443 (--mirror)"
+
+
+def test_dockerd_is_said_to_have_a_mirror_of_docker_hub_alone() -> None:
+    job = planned(MORE, services=(Service(name="docker:24-dind"),))
+    assert job.services[0].command == (OPTION,)
+    assert job.notes[1].startswith(
+        "WARNING: service docker:24-dind asks ghcr.io, r.corp:5000 directly"
+    )
+
+
+def test_what_the_settings_name_twice_is_there_once() -> None:
+    """Docker Hub is there anyway, and a mirror is none of itself."""
+    names = ("docker.io", "ghcr.io", "m.corp", "ghcr.io")
+    settings = Settings(mirror_url="https://m.corp/", mirror_registries=names)
+    assert mirror_of(settings) == Mirror(url="https://m.corp", registries=("ghcr.io",))
 
 
 def test_a_mirror_on_loopback_is_said_to_be_out_of_reach() -> None:
