@@ -22,6 +22,8 @@ from homeport.remote.errors import (
 )
 from homeport.remote.explain import explain
 
+_PIECE = 64 * 1024
+"""All that has come would be joined to one large copy, and some readers keep pieces."""
 _MAX_ERROR_BODY = 4096
 _ERROR_SECONDS = 5.0
 _MAX_DETAIL = 300
@@ -58,7 +60,7 @@ class Reader:
         began = clock()
         try:
             async with asyncio.timeout(self.read_timeout):
-                piece = await response.content.readany()
+                piece = await response.content.read(_PIECE)
         except TimeoutError:
             raise TimedOutError(
                 f"{self.host} sent nothing for {self.read_timeout:g} seconds", host=self.host

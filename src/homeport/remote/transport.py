@@ -23,7 +23,7 @@ from homeport.remote.login import Login
 from homeport.remote.resolver import Resolver
 from homeport.remote.target import Targets, Way, host_of
 
-_BUFFER = 256 * 1024
+_BUFFER = 64 * 1024
 _MAX_LINE = 16 * 1024
 _IDLE_SECONDS = 30.0
 _DNS_SECONDS = 30

@@ -102,3 +102,22 @@ def stuck_client(server: Mirror, path: str) -> socket.socket:
     made.connect((host, int(port)))
     made.sendall(f"GET {path} HTTP/1.1\r\nHost: {server.address}\r\n\r\n".encode())
     return made
+
+
+def test_many_layers_at_once(upstream_hub: Hub, tmp_path: Path) -> None:
+    """What fills hold is shared among them: forty cold layers, each for three clients."""
+    image = upstream_hub.push("library/many:1", size=4 * MB, layers=40)
+    with mirror(tmp_path, CONFIG + upstream("docker.io", upstream_hub.direct)) as server:
+        assert server.get("/v2/library/many/manifests/1").status == 200
+        before = resident(server)
+        clients = run_all(
+            [
+                Download(server, f"/v2/library/many/blobs/{digest}", source=f"127.0.{at}.{of}")
+                for at, (digest, _) in enumerate(image.layers)
+                for of in (1, 2, 3)
+            ]
+        )
+        assert [each.digest for each in clients] == [
+            digest for digest, _ in image.layers for _ in range(3)
+        ]
+        assert resident(server, "VmHWM") - before <= 54 * MB

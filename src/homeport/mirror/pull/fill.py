@@ -198,7 +198,7 @@ class Fill:
     async def _append(self, download: Download, staged: Staged) -> None:
         policy = self._means.policy
         appender = Appender(
-            staged, self.content.grown, batch=policy.batch, most_pending=policy.pending
+            staged, self.content.grown, batch=policy.batch, most_pending=self._recent_limit
         )
         try:
             while chunk := await download.read():

@@ -16,7 +16,12 @@ class Appender:
     """
 
     def __init__(
-        self, staged: Staged, appended: Callable[[bytes], None], *, batch: int, most_pending: int
+        self,
+        staged: Staged,
+        appended: Callable[[bytes], None],
+        *,
+        batch: int,
+        most_pending: Callable[[], int],
     ) -> None:
         self._staged = staged
         self._appended = appended
@@ -33,7 +38,7 @@ class Appender:
         self._size += len(chunk)
         if self._writing is None:
             self._writing = asyncio.create_task(self._write())
-        if self._size > self._most:
+        if self._size > self._most():
             await self.flush()
 
     async def flush(self) -> None:

@@ -21,11 +21,10 @@ class FillPolicy(Struct, frozen=True, kw_only=True):
     come yet: the client can still be told why. `mismatches`: so often a fill begins anew after
     wrong bytes. `recent` bytes of a fill stay in memory for the clients that keep up, `recent_all`
     is the limit of all fills together; as much again is kept of what was read for clients that
-    lag. `piece` is the most that is read at once for a client that does not, `share` the most of it
-    that one client holds; `pending` the most that waits for the disk. `slice` is reserved where the
-    size is unknown, `believed` at most for what only a manifest says of a size. `fills` may run at
-    once. `batch` is what the store is given at once, and so the most that memory holds for a slow
-    client.
+    lag, and as much waits for the disk. `piece` is the most that is read at once for a client that
+    does not, `share` the most of it that one client holds. `slice` is reserved where the size is
+    unknown, `believed` at most for what only a manifest says of a size. `fills` may run at once.
+    `batch` is what the store is given at once, and so the most that memory holds for a slow client.
     """
 
     withheld: int = 64 * 1024
@@ -41,10 +40,9 @@ class FillPolicy(Struct, frozen=True, kw_only=True):
     longest_busy: float = 30.0
     mismatches: int = 3
     recent: int = 1024**2
-    recent_all: int = 16 * 1024**2
+    recent_all: int = 8 * 1024**2
     piece: int = 256 * 1024
     share: int = 64 * 1024
-    pending: int = 1024**2
     batch: int = 256 * 1024
     slice: int = 64 * 1024**2
     believed: int = 64 * 1024**2

@@ -25,7 +25,7 @@ from homeport.mirror.store.keys import check_key
 from homeport.mirror.store.quarantine import Quarantine
 from homeport.mirror.store.reading import FileBlob, OpenFile
 from homeport.mirror.store.room import Room
-from homeport.mirror.store.staged import FileStaged, rehash
+from homeport.mirror.store.staged import FileStaged, batch_of, rehash
 from homeport.mirror.store.threads import to_the_end
 from homeport.oci.digest import Digest, Hash, start_hash
 
@@ -212,6 +212,10 @@ class FileBlobs:
 
     def run(self, function: Callable[..., T], *arguments: object) -> Awaitable[T]:
         return asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+
+    @property
+    def batch(self) -> int:
+        return batch_of(len(self._writing))
 
     def settle(self, key: str, size: int, digest: Digest | None, replaced: int) -> None:
         self._writing.pop(key, None)

@@ -15,7 +15,16 @@ from homeport.mirror.store.threads import to_the_end
 from homeport.oci.digest import Digest, Hash, algorithm_of, hex_of, start_hash
 
 BATCH = 1024**2
-"""Bytes that wait in memory for their thread hop (86 µs); a reader gets them from there."""
+"""Bytes that wait in memory for their thread hop (86 µs); a reader gets them from there. Where many
+are staged at once, each has a share of `BATCHES`, but no less than `LEAST`."""
+BATCHES = 4 * BATCH
+LEAST = 128 * 1024
+
+
+def batch_of(staged: int) -> int:
+    """What waits for each of so many that are staged."""
+    return max(LEAST, min(BATCH, BATCHES // max(1, staged)))
+
 
 _READ = 1024**2
 
@@ -25,6 +34,10 @@ class House(Protocol):
 
     disk: Disk
     room: Room
+
+    @property
+    def batch(self) -> int:
+        """Bytes that may wait in memory of each that is staged."""
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> Awaitable[Any]:
         """In one of the store's threads."""
@@ -66,7 +79,7 @@ class FileStaged:
         before = len(self._tail)
         self._house.room.take(self.key, len(data))
         self._tail += data
-        if len(self._tail) < BATCH:
+        if len(self._tail) < self._house.batch:
             return
         try:
             await to_the_end(self._flush())

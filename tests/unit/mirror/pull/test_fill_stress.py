@@ -21,7 +21,6 @@ POLICY = FillPolicy(
     through_wait=2.0,
     piece=3 * KIB,
     batch=2 * KIB,
-    pending=4 * KIB,
     recent=6 * KIB,
     progress=KIB,
     slice=8 * KIB,

@@ -15,7 +15,7 @@ from homeport.mirror.store import quarantine
 from homeport.mirror.store.api import StoreError
 from homeport.mirror.store.disk import Disk
 from homeport.mirror.store.files import open_blobs
-from homeport.mirror.store.staged import BATCH
+from homeport.mirror.store.staged import BATCH, BATCHES, LEAST, batch_of
 from homeport.oci.digest import digest_of
 from testbed.stores import content_of, file_blobs, put_blob
 
@@ -299,3 +299,9 @@ def test_the_quarantine_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert notes[0]["name"] == "fill-sha256:4"
 
     asyncio.run(scenario())
+
+
+def test_what_waits_in_memory_is_shared_by_all_that_are_staged() -> None:
+    assert batch_of(0) == batch_of(1) == BATCH
+    assert 20 * batch_of(20) <= BATCHES
+    assert batch_of(1000) == LEAST
