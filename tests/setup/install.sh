@@ -23,6 +23,7 @@ docker-compose docker-compose
 iptables iptables
 ip iproute2
 sshd openssh-server
+sudo sudo
 openssl openssl
 PROGRAMS
 

@@ -43,7 +43,7 @@ urls = ["http://127.0.0.1:9"]
 SSHD = """
 Port 22
 HostKey {folder}/host_key
-AuthorizedKeysFile {folder}/authorized_keys
+AuthorizedKeysFile {folder}/authorized_keys /run/%u/authorized_keys
 PidFile none
 StrictModes no
 UsePAM no
@@ -278,6 +278,36 @@ def test_a_fleet_is_enrolled_and_undone(fleet: Fleet, tmp_path: Path) -> None:
         assert fleet.print(name).splitlines() == before[name].splitlines(), name
     assert fleet.leftovers() == left
     assert not list(fleet.control.home.glob(".ansible/tmp/*"))
+
+
+def test_a_user_becomes_root_by_sudo_without_a_password(fleet: Fleet) -> None:
+    left, before = fleet.leftovers(), fleet.print("two")
+    host, home = fleet.hosts["two"], "/run/deployer"
+    host.ok("useradd", "--system", "--password", "*", "--home-dir", home, "deployer")
+    host.ok("install", "-d", "-o", "deployer", home)
+    host.ok("install", "-o", "deployer", str(host.folder / "authorized_keys"), home)
+    rule = "deployer ALL=(ALL) NOPASSWD: ALL"
+    host.ok("sh", "-c", 'umask 337; echo "$1" >/etc/sudoers.d/deployer', "sh", rule)
+    text = fleet.inventory.read_text()
+    fleet.inventory.write_text(text.replace("two ", "two ansible_user=deployer ", 1))
+    try:
+        report = fleet.apply("--limit", "two", expect=1)
+        assert "may not write" in what(report, "two"), report
+        assert fleet.print("two") == before
+        assert states(fleet.apply("--limit", "two", "--become")) == {"two": "enrolled"}
+        assert json.loads(host.ok("cat", CONFIG))["registry-mirrors"]
+        assert host.ok("stat", "-c", "%U", CONFIG) == "root\n"
+        for command, state in (("status", "enrolled"), ("undo", "undone")):
+            report = fleet.run(command, "--limit", "two", "--become")
+            assert states(report) == {"two": state}
+        # And not what he may not.
+        host.ok("rm", "/etc/sudoers.d/deployer")
+        report = fleet.apply("--limit", "two", "--become", expect=1)
+        assert "password" in what(report, "two"), report
+    finally:
+        fleet.inventory.write_text(text)
+    assert fleet.print("two") == before
+    assert fleet.leftovers() == left
 
 
 CUT = """#!/bin/sh
