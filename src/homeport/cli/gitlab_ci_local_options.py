@@ -248,25 +248,11 @@ def _entries(
 
 
 def read_text(path: str, *, inside: bool) -> str | None:
-    """The text of a small regular file; None where there is none. With `inside`, a symbolic link is
-    none: in a repository it could name any file of this machine."""
-    import os
-    from stat import S_ISREG
+    """The text of a small regular file; None where there is none (`read_small`)."""
+    from homeport.lib.small_file import read_small
 
-    from homeport.errors import UsageError
-
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (os.O_NOFOLLOW if inside else 0)
-    try:
-        descriptor = os.open(path, flags)
-    except (OSError, ValueError):
-        return None
-    with os.fdopen(descriptor, "rb") as file:
-        if not S_ISREG(os.fstat(descriptor).st_mode):
-            return None
-        content = file.read(_MAX_SIZE + 1)
-    if len(content) > _MAX_SIZE:
-        raise UsageError.of(f"{path} is larger than {_MAX_SIZE} bytes", code="file-too-big")
-    return content.decode("utf-8-sig", "replace")
+    content = read_small(path, inside=inside, most=_MAX_SIZE)
+    return None if content is None else content.decode("utf-8-sig", "replace")
 
 
 def _kebab(name: str) -> str:

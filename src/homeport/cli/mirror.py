@@ -3,11 +3,11 @@
 import argparse
 from importlib import import_module
 
-from homeport.cli.options import Commands, add_file_option, add_group
+from homeport.cli.options import Commands, add_file_option, add_group, add_parser
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from homeport.mirror.model.config import MirrorConfig
 
@@ -50,6 +50,35 @@ def add_command(commands: Commands) -> None:
     )
     for name in MIRROR_COMMANDS:
         import_module(f"homeport.cli.mirror_{name}").add_command(inner)
+
+
+def add_account_commands(
+    commands: Commands,
+    name: str,
+    mains: "Mapping[str, tuple[Callable[[argparse.Namespace], int], str]]",
+    *,
+    summary: str,
+    examples: str,
+    account: str,
+) -> dict[str, argparse.ArgumentParser]:
+    """The group `mirror NAME` and its parsers. `mains` has the entry point of each command and what
+    it does; each but `list` takes the name of an `account`."""
+    inner = add_group(commands, name, summary=summary, examples=examples, group=GROUP)
+    parsers = {}
+    for command, (main, words) in mains.items():
+        named = command != "list"
+        parsers[command] = add_parser(
+            inner,
+            command,
+            main,
+            summary=words,
+            examples=examples,
+            arguments="NAME [OPTION...]" if named else "[OPTION...]",
+            group=f"{GROUP} {name}",
+        )
+        if named:
+            parsers[command].add_argument("name", metavar="NAME", help=account)
+    return parsers
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:

@@ -4,8 +4,8 @@ import argparse
 import time
 from pathlib import Path
 
-from homeport.cli.mirror import GROUP, add_config_options, config_loader
-from homeport.cli.options import Commands, add_group, add_json_option, add_parser
+from homeport.cli.mirror import add_account_commands, add_config_options, config_loader
+from homeport.cli.options import Commands, add_json_option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,40 +22,28 @@ EXAMPLES = """\
 
 
 def add_command(commands: Commands) -> None:
-    group = f"{GROUP} robot"
-    inner = add_group(
+    parsers = add_account_commands(
         commands,
         "robot",
+        {
+            "add": (add, "Add a robot account and print its secret, once."),
+            "remove": (remove, "Remove a robot account, and all tokens that it has."),
+            "list": (list_, "List the robot accounts."),
+        },
         summary="Manage the mirror's robot accounts.",
         examples=EXAMPLES,
-        group=GROUP,
+        account="the robot, with or without robot$",
     )
-    for name, main, summary in (
-        ("add", add, "Add a robot account and print its secret, once."),
-        ("remove", remove, "Remove a robot account, and all tokens that it has."),
-        ("list", list_, "List the robot accounts."),
-    ):
-        parser = add_parser(
-            inner,
-            name,
-            main,
-            summary=summary,
-            examples=EXAMPLES,
-            arguments="[OPTION...]" if name == "list" else "NAME [OPTION...]",
-            group=group,
-        )
-        if name != "list":
-            parser.add_argument("name", metavar="NAME", help="the robot, with or without robot$")
-        if name == "add":
-            parser.add_argument(
-                "--expires", metavar="TIME", required=True, help="when it ends: 90d, 12h, never"
-            )
-            parser.add_argument(
-                "--group", metavar="GROUP", action="append", default=[], help="for the rules"
-            )
-            parser.add_argument("--description", metavar="TEXT", default="", help="what it is for")
-        if name == "list":
-            add_json_option(parser, "the robots")
+    adding = parsers["add"]
+    adding.add_argument(
+        "--expires", metavar="TIME", required=True, help="when it ends: 90d, 12h, never"
+    )
+    adding.add_argument(
+        "--group", metavar="GROUP", action="append", default=[], help="for the rules"
+    )
+    adding.add_argument("--description", metavar="TEXT", default="", help="what it is for")
+    add_json_option(parsers["list"], "the robots")
+    for parser in parsers.values():
         add_config_options(parser)
 
 

@@ -11,8 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from homeport.cli.mirror import GROUP, add_config_options, config_loader, require
-from homeport.cli.options import Commands, add_file_option, add_group, add_parser
+from homeport.cli.mirror import (
+    add_account_commands,
+    add_config_options,
+    config_loader,
+    require,
+)
+from homeport.cli.options import Commands, add_file_option
 
 EXAMPLES = """\
   homeport mirror user add ann                      asks for the password twice
@@ -26,31 +31,20 @@ MAX_PASSWORD = 72
 
 
 def add_command(commands: Commands) -> None:
-    group = f"{GROUP} user"
-    inner = add_group(
+    parsers = add_account_commands(
         commands,
         "user",
+        {
+            "add": (add, "Add a user, or give one a new password."),
+            "remove": (remove, "Remove a user."),
+            "list": (list_, "List the users."),
+            "verify": (verify, "Check a user's password; status 1 if it is another."),
+        },
         summary="Manage the users of the mirror's htpasswd file.",
         examples=EXAMPLES,
-        group=GROUP,
+        account="the user",
     )
-    for name, main, summary in (
-        ("add", add, "Add a user, or give one a new password."),
-        ("remove", remove, "Remove a user."),
-        ("list", list_, "List the users."),
-        ("verify", verify, "Check a user's password; status 1 if it is another."),
-    ):
-        parser = add_parser(
-            inner,
-            name,
-            main,
-            summary=summary,
-            examples=EXAMPLES,
-            arguments="[OPTION...]" if name == "list" else "NAME [OPTION...]",
-            group=group,
-        )
-        if name != "list":
-            parser.add_argument("name", metavar="NAME", help="the user")
+    for parser in parsers.values():
         add_file_option(
             parser, "--file", metavar="FILE", text="the file (default: the configured one)"
         )

@@ -12,12 +12,12 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from stat import S_ISREG
 from typing import Any
 
 from msgspec import Struct
 
 from homeport.errors import Problem, Severity, Span, UsageError
+from homeport.lib.small_file import read_small
 from homeport.pipeline.facts.given import HOME_FILE, REPOSITORY_FILE
 from homeport.pipeline.model.document import span_of_key
 from homeport.pipeline.model.trigger import GivenVariable, Level, Project
@@ -53,10 +53,10 @@ def read_variable_files(
     if shared is not None:
         reader.add_levels(shared[1], shared[0], project, trusted=False)
     if home:
-        content = _read(os.path.join(home, HOME_FILE))  # noqa: PTH118 - start-up
+        content = read_small(os.path.join(home, HOME_FILE), inside=False, most=MAX_SIZE)  # noqa: PTH118 - start-up
         if content is not None:
             reader.add_levels(content, f"~/{HOME_FILE}", project, trusted=True)
-    content = _read(os.path.join(root, file), inside=True)  # noqa: PTH118 - start-up
+    content = read_small(os.path.join(root, file), inside=True, most=MAX_SIZE)  # noqa: PTH118 - start-up
     if content is not None:
         reader.add_flat(content, file)
     if reader.errors:
@@ -157,7 +157,7 @@ class _Reader:
                 )
             self._add(key, value, "*", level, file=False)
             return
-        content = _read(path)
+        content = read_small(path, inside=False, most=MAX_SIZE)
         if content is None:
             if value.startswith("~"):
                 self._note(f"{key} is the text {value}: there is no such file", span, None)
@@ -198,20 +198,3 @@ def _matching(entries: Any, host: str, path: str) -> Iterator[tuple[str, Any]]:
         own = f"{host}/{path}/" if with_host else f"{path}/"
         if wanted and own.lower().startswith(f"{wanted}/"):
             yield wanted, value
-
-
-def _read(path: str, *, inside: bool = False) -> bytes | None:
-    """A regular file's bytes, up to the limit; None if there is none. With `inside` a symbolic
-    link is none, since it could lead out of the repository."""
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (os.O_NOFOLLOW if inside else 0)
-    try:
-        descriptor = os.open(path, flags)
-    except (OSError, ValueError):
-        return None
-    with os.fdopen(descriptor, "rb") as file:
-        if not S_ISREG(os.fstat(descriptor).st_mode):
-            return None
-        content = file.read(MAX_SIZE + 1)
-    if len(content) > MAX_SIZE:
-        raise UsageError.of(f"{path} is larger than {MAX_SIZE} bytes", code="variable-file-too-big")
-    return content
