@@ -115,23 +115,24 @@ class DockerEngine:
         progress: Callable[[str], None],
         login: Login | None = None,
     ) -> None:
+        # Imported by who pulls: most runs find their images here.
+        from homeport.engine.pull_progress import PullProgress
+
         name, tag = split_reference(reference)
         query = {"fromImage": name, "tag": tag}
         if platform:
             query["platform"] = platform
-        seen: dict[str, str] = {}
         headers = {} if login is None else {"X-Registry-Auth": registry_auth(login)}
         reply = self._call(
             "POST", "/images/create", query, headers=headers, timeout=_TRANSFER_TIMEOUT
         )
+        told = PullProgress()
         for line in reply.lines():
             detail = as_mapping(line.get("errorDetail")).get("message") or line.get("error")
             if detail:
                 raise EngineError.of(str(detail).strip(), code="engine-pull")
-            status, layer = str(line.get("status", "")), str(line.get("id", ""))
-            if status and seen.get(layer) != status:
-                seen[layer] = status
-                progress(f"{layer}: {status}" if layer else status)
+            for words in told.lines(line):
+                progress(words)
 
     def create(self, spec: ContainerSpec) -> str:
         query = {"name": spec.name}
