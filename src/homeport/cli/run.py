@@ -31,6 +31,7 @@ EXAMPLES = """\
 
 _LAST_SECONDS = 1.5
 """For what is left to do after a second Ctrl-C."""
+_GAVE_UP = b"homeport: ended before all was removed; the next run does so, or homeport clean\n"
 
 
 def add_command(commands: Commands) -> None:
@@ -300,6 +301,10 @@ def stop_on_signals() -> "Stop":
 
     stop = Stop()
 
+    def give_up(_number: int, _frame: object) -> None:
+        os.write(2, _GAVE_UP)  # past every buffer and lock: somebody may hold them
+        os._exit(ExitCode.INTERRUPTED)
+
     def ask(number: int, _frame: object) -> None:
         word = "interrupted" if number == signal.SIGINT else "terminated"
         if stop.killed or (stop.reason is None and not stop.is_watched):
@@ -308,7 +313,7 @@ def stop_on_signals() -> "Stop":
             stop.request(word)
             return
         # Not a thread: one cannot be started safely in a signal handler.
-        signal.signal(signal.SIGALRM, lambda *_: os._exit(ExitCode.INTERRUPTED))
+        signal.signal(signal.SIGALRM, give_up)
         signal.setitimer(signal.ITIMER_REAL, _LAST_SECONDS)
         stop.kill(word)
 
