@@ -68,6 +68,34 @@ job:
     assert [*small.glob("homeport/*/runs/*/artifacts/*")] == []
 
 
+@pytest.mark.engine
+def test_the_state_may_lie_on_a_file_system_of_its_own(
+    tmp_path: Path, small: Path, docker_address: str
+) -> None:
+    text = "job: {image: 'debian:bookworm', script: ['git log --format=%s']}\n"
+    repository = Repository(tmp_path / "project", text, tmp_path / "home").on(docker_address)
+    (tmp_path / "scratch").mkdir()
+    env = {"XDG_STATE_HOME": str(small), "TMPDIR": str(tmp_path / "scratch")}
+    done = repository.run(env=env)
+    assert (done.status, "a commit\n" in done.log("job")) == (0, True), done
+    assert [*(tmp_path / "scratch").iterdir()] == []
+
+
+def test_a_cache_that_does_not_fit_leaves_nothing(tmp_path: Path, small: Path) -> None:
+    text = """\
+job:
+  script: ['mkdir c; for i in 1 2 3; do head -c 600000 /dev/urandom > c/$i; done']
+  cache: {key: k, paths: [c]}
+"""
+    repository = Repository(tmp_path / "project", text, tmp_path / "home")
+    (small / "filler").write_bytes(b"x" * 1_000_000)
+    done = repository.run(env={"XDG_CACHE_HOME": str(small)})
+    assert done.status == 0
+    assert "WARNING: Failed to create cache" in done.stdout
+    used = sum(path.stat().st_size for path in small.rglob("*") if path.is_file())
+    assert used < 1_100_000
+
+
 def test_a_state_that_cannot_be_written_is_one_error(tmp_path: Path) -> None:
     repository = Repository(tmp_path / "project", SIMPLE, tmp_path / "home")
     (tmp_path / "file").write_text("")

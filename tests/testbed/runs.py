@@ -162,7 +162,7 @@ class Repository:
 
     def leftovers(self) -> list[str]:
         """What no ended run may leave: workspaces, prepared repositories, parts of artifacts."""
-        patterns = ("*/builds/*", "*/runs/*/git", "*/runs/*/artifacts/.*", "*/runs/*/.*")
+        patterns = ("*/builds/*", "*/runs/*/git*", "*/runs/*/artifacts/.*", "*/runs/*/.*")
         found = [str(path) for pattern in patterns for path in self.state.glob(pattern)]
         return found + processes_with(os.fsencode(self.home))
 

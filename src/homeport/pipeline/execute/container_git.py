@@ -21,12 +21,17 @@ from homeport.pipeline.execute.shallow import (
     PreparedRepository,
     packed_refs,
 )
+from homeport.pipeline.execute.state import PACKS
 
 _REPLACED = frozenset(("objects/info/alternates", "packed-refs", "refs", "shallow"))
 
 
 class RepositoryPacks:
-    """The packs of one run, by repository and depth, in a folder that `close` removes."""
+    """The packs of one run, by repository and depth, in a folder that `close` removes.
+
+    It lies beside the first repository: git moves a pack there from its own folder, which it can
+    within one file system, and what a killed run leaves is found with the rest of that run.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -55,7 +60,7 @@ class RepositoryPacks:
         history = repository.history(head, depth)
         refs = repository.refs(history)
         if self._folder is None:
-            self._folder = tempfile.mkdtemp(prefix="homeport-")
+            self._folder = tempfile.mkdtemp(prefix=f"{git.name}{PACKS}", dir=git.parent)
         wanted = (head, *(sha for sha, _, _ in refs))
         base = _pack(repository, f"{self._folder}/{len(self._made)}", history, wanted)
         name = "objects/pack/pack-" + base.rpartition("-")[2]

@@ -35,6 +35,8 @@ _MAX_SLUG = 80
 _TRIES = 10
 OBJECTS = "objects"
 """The folder of a state with the contents of its artifacts (`objects.py`)."""
+PACKS = ".packs-"
+"""What follows a prepared repository's name in that of the folder with its packs."""
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -336,10 +338,10 @@ def bury(folder: Path, run: str) -> None:
     builds = os.path.realpath(folder / "builds" / run)
     kill_marked(f"{MARK}={builds}/")
     remove(builds)
-    remove(os.fspath(folder / "runs" / run / "git"))
-    for pattern in ("artifacts", "reports/*"):
-        for partial in (folder / "runs" / run).glob(f"{pattern}/.*.partial"):
-            remove(os.fspath(partial))
+    left = ("git", f"git{PACKS}*", "artifacts/.*.partial", "reports/*/.*.partial")
+    for pattern in left:
+        for path in (folder / "runs" / run).glob(pattern):
+            remove(os.fspath(path))
 
 
 def is_live(folder: str) -> bool:

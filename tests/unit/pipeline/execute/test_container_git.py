@@ -142,18 +142,20 @@ def test_a_shallow_repository_stays_shallow(root: Path, tmp_path: Path) -> None:
 
 
 def test_the_pack_is_made_once_and_removed(
-    snapshot: Snapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(scratch))
     packs = RepositoryPacks()
     assert snapshot.git is not None
+    before = list(snapshot.git.parent.iterdir())
     first = list(packs.items("x", snapshot.git, 20))
+    # Not in the system's folder: that may be of another file system, and clean would not find it.
+    (pack,) = [source for name, source in first if name.endswith(".pack")]
+    assert isinstance(pack, str)
+    assert Path(pack).parents[1] == snapshot.git.parent
     monkeypatch.setenv("PATH", "/nonexistent")
     assert list(packs.items("x", snapshot.git, 20)) == first
     packs.close()
-    assert list(scratch.iterdir()) == []
+    assert list(snapshot.git.parent.iterdir()) == before
 
 
 def test_a_repository_that_cannot_be_packed_is_one_error(snapshot: Snapshot) -> None:

@@ -165,7 +165,8 @@ from homeport.pipeline.execute.state import State
 run = State.open(Path(sys.argv[1]), {"HOME": sys.argv[2]}, kept_runs=20, kept_bytes=10**9).new_run()
 (run.builds_path / "workspace").mkdir()
 (run.builds_path / "workspace/file").write_text("left")
-for tree in ("artifacts/whole", "artifacts/.job.partial", "reports/job/.dotenv.partial"):
+partial = "artifacts/.job.partial", "reports/job/.dotenv.partial"
+for tree in ("artifacts/whole", *partial, "git.packs-x"):
     (run.folder / tree).mkdir(parents=True)
     (run.folder / tree / "file").write_text("left")
 os.kill(os.getpid(), 9)
@@ -188,6 +189,7 @@ def test_what_a_killed_run_left_is_removed_at_the_next_start(
     assert left in names(state.folder / "runs")
     assert names(state.folder / "runs" / left / "artifacts") == ["whole"]
     assert names(state.folder / "runs" / left / "reports/job") == []
+    assert not list((state.folder / "runs" / left).glob("git*"))
     run.close()
     assert names(state.folder / "builds") == []
 
