@@ -166,9 +166,12 @@ class CacheStore:
             lock = _open_lock(partial, create=True)
             fcntl.flock(lock, fcntl.LOCK_SH)
         try:
-            for path in left:
-                remove(os.fspath(path))
+            self._remove(left)
             yield partial
+        except BaseException:
+            # What was taken of it so far would fill the disk for as long as nothing else goes away.
+            self._remove((partial,))
+            raise
         finally:
             os.close(lock)
             remove(os.fspath(partial))
