@@ -340,7 +340,13 @@ class DockerEngine:
 
     def volumes(self, labels: Mapping[str, str]) -> Sequence[str]:
         found = as_mapping(self._call("GET", "/volumes", labelled(labels)).body())
-        return tuple(str(entry["Name"]) for entry in found.get("Volumes") or ())
+        volumes = found.get("Volumes") or ()
+        # Podman (4.3) gives those that have any of the labels.
+        return tuple(
+            str(entry["Name"])
+            for entry in volumes
+            if labels.items() <= as_mapping(entry.get("Labels")).items()
+        )
 
     def remove_volume(self, name: str) -> None:
         self._call("DELETE", f"/volumes/{name}", allowed=(404,)).close()

@@ -355,6 +355,7 @@ def test_volumes_are_shared_found_by_label_and_removed(
     try:
         assert engine.volumes(LABELS) == (name,)
         assert engine.volumes({"homeport.test": "other"}) == ()
+        assert engine.volumes({**LABELS, "homeport.run": "other"}) == ()
         containers = [
             make(options=ContainerOptions(volumes=(f"{name}:/shared",))) for _ in ("a", "b")
         ]
