@@ -158,7 +158,7 @@ def test_run(checkout: Path) -> None:
             for line in event["lines"]
         ]
         assert set(wanted) <= set(log)
-    kept = list((checkout.parent / "home/.local/state/homeport").glob("*/runs/*/artifacts/*"))
+    kept = list((checkout.parent / "home/.local/state/homeport").glob("*/runs/*/artifacts/*/"))
     for job, expected in artifacts.items():
         folder = next(path for path in kept if path.name.startswith(job.partition(":")[0]))
         found = {
