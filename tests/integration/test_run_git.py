@@ -3,6 +3,7 @@ job that uses git leaves the user's own repository as it was, to the byte."""
 
 import hashlib
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -159,6 +160,20 @@ def test_gits_variables_of_the_caller_do_not_lead_astray(tmp_path: Path, name: s
     assert done.status == 0, done
     assert f"{sha}\n" in done.log("job")
     assert (digest(tmp_path / "group"), digest(tmp_path / "other")) == before
+
+
+@pytest.mark.parametrize(("commits", "most"), [(1, 4), (2, 5)])
+def test_no_more_processes_than_needed(tmp_path: Path, commits: int, most: int) -> None:
+    repository = Repository(tmp_path / "group/project", "job: {script: x=1}\n", tmp_path / "home")
+    for _ in range(1, commits):
+        repository.git("commit", "-q", "--allow-empty", "-m", "another")
+    git, calls = shutil.which("git"), tmp_path / "calls"
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/git").write_text(f'#!/bin/sh\necho "$*" >> {calls}\nexec {git} "$@"\n')
+    (tmp_path / "bin/git").chmod(0o755)
+    done = repository.run(env={"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"})
+    assert done.status == 0, done
+    assert len(calls.read_text().splitlines()) == most
 
 
 def test_a_repository_of_another_user(tmp_path: Path) -> None:

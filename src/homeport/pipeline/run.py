@@ -208,6 +208,7 @@ def _checkout(evaluation: Evaluation, plan: Plan, into: Path, tree: Path, builds
         builds / ".sources",
         origin=origin,
         offline=evaluation.request.offline,
+        is_first=trigger.commit is not None and not trigger.commit.parents,
     )
 
 

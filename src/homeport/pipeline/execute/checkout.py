@@ -38,7 +38,8 @@ class Checkout:
 
     `repository` is the user's own working tree, where submodules are looked for, and `origin` the
     address of its remote. Into `folder` all is written that jobs need beside the snapshot.
-    `offline` forbids to fetch.
+    `offline` forbids to fetch. `is_first` says that the commit has no parents, so that there is no
+    history to be cut, and no process to ask how long it is.
     """
 
     def __init__(
@@ -49,12 +50,14 @@ class Checkout:
         *,
         origin: str | None = None,
         offline: bool = False,
+        is_first: bool = False,
     ) -> None:
         self.snapshot = snapshot
         self._repository = repository
         self._folder = folder
         self._origin = origin
         self._offline = offline
+        self._is_first = is_first
         self._lock = threading.Lock()
         self._repositories: dict[tuple[int, bool], Path] = {}
         self._submodules: dict[object, tuple[Path, tuple[str, ...], tuple[str, ...]]] = {}
@@ -111,7 +114,7 @@ class Checkout:
         snapshot = self.snapshot
         if snapshot.git is None:
             return snapshot
-        depth = 0 if packed else wanted.depth
+        depth = 0 if packed or self._is_first else wanted.depth
         known = self._repositories.get((depth, wanted.checkout))
         if known is None:
             known = self._repository_of(snapshot.git, depth, index=wanted.checkout)

@@ -218,7 +218,7 @@ class SubmoduleTree:
             root.rmdir()  # empty: a folder that stands for it in the files around it
         lay_out(structs.replace(inner.snapshot, git=None), os.fspath(root))
         up = "../" * (inner.path.count("/") + 1)
-        self._write(inner.path, ".git", f"gitdir: {up}{inner.git}\n".encode())
+        self._write(inner.path, ".git", os.fsencode(f"gitdir: {up}{inner.git}\n"))
         git = inner.snapshot.git
         assert git is not None  # noqa: S101 - as take_snapshot made it
         (self.path / inner.git).mkdir(parents=True)
@@ -230,12 +230,15 @@ class SubmoduleTree:
             elif isinstance(source, bytes):
                 self._write(inner.git, name.lstrip("/"), source)
         up = "../" * (inner.git.count("/") + 1)
-        with (self.path / inner.git / "config").open("a") as config:
-            config.write(f'[core]\n\tworktree = "{up}{inner.path}"\n')
-        with (self.path / level.git / "config").open("a") as config:
-            config.write(f'[submodule "{submodule.name}"]\n\tactive = true\n')
-            if inner.origin is not None:
-                config.write(f"\turl = {config_value(without_credentials(inner.origin))}\n")
+        self._configure(inner.git, f'[core]\n\tworktree = "{up}{inner.path}"\n')
+        active = f'[submodule "{submodule.name}"]\n\tactive = true\n'
+        if inner.origin is not None:
+            active += f"\turl = {config_value(without_credentials(inner.origin))}\n"
+        self._configure(level.git, active)
+
+    def _configure(self, git: str, text: str) -> None:
+        with (self.path / git / "config").open("ab") as config:
+            config.write(os.fsencode(text))
 
     def _write(self, folder: str, name: str, content: bytes) -> None:
         path = self.path / folder / name

@@ -1,5 +1,6 @@
 """The forms in which jobs get the sources of one snapshot."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -68,6 +69,25 @@ def test_a_cut_history(checkout: Checkout) -> None:
 
 def test_the_history_is_left_to_who_packs_it(checkout: Checkout) -> None:
     assert get(checkout, packed=True, GIT_DEPTH="2").snapshot == checkout.snapshot
+
+
+def test_a_submodule_whose_name_is_no_utf_8(checkout: Checkout) -> None:
+    root = checkout.snapshot.root
+    name = os.fsdecode(b"s\xff")
+    (root / name).mkdir()
+    git(root / name, "init", "-q")
+    (root / name / "file").write_text("text")
+    git(root / name, "add", "file")
+    git(root / name, "commit", "-qm", "inner")
+    settings = f'[submodule "{name}"]\n\tpath = {name}\n\turl = ../other\n'
+    (root / ".gitmodules").write_bytes(os.fsencode(settings))
+    git(root, "add", name, ".gitmodules")
+    git(root, "commit", "-qm", "outer")
+    again = take_snapshot(Git(root), root, git(root, "rev-parse", "HEAD"), into=root / "../again")
+    sources = get(Checkout(again, root, root / "../more"), GIT_SUBMODULE_STRATEGY="normal")
+    (tree,) = sources.trees
+    assert (tree / name / "file").read_text() == "text"
+    assert git(tree / name, "log", "--format=%s") == "inner"
 
 
 def test_a_repository_without_files(checkout: Checkout) -> None:
