@@ -49,7 +49,7 @@ def collect(
     try:
         for base in ("",) if selection.untracked else matcher.bases:
             _take_base(source, base, into, chosen)
-    except (tarfile.TarError, EOFError) as error:
+    except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:  # a time may be any
         why = str(error) or "it ends in the middle of a file"
         raise ExecutorError(f"the engine sent a broken archive of the artifacts: {why}") from error
     except OSError as error:
@@ -112,6 +112,8 @@ class _Source:
             while (member := archive.next()) is not None:
                 # tarfile would remember every member of a tree of any size.
                 archive.members = []  # type: ignore[attr-defined]
+                if "\0" in member.name or "\0" in member.linkname:
+                    raise tarfile.ReadError("the name of an entry cannot be one")
                 path = _inside(base, member.name)
                 if path is not None:
                     yield path, member, archive

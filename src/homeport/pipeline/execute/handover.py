@@ -171,7 +171,9 @@ class Handover:
                 continue
             tree = top / kind
             if self._store(session, Selection(paths=paths), tree, warn) and kind == "dotenv":
-                dotenv = parse_dotenv(_read_files(tree), self._dotenv_limits)
+                dotenv = parse_dotenv(
+                    _read_files(tree, self._dotenv_limits.size), self._dotenv_limits
+                )
         return dotenv
 
     def _store(
@@ -224,7 +226,12 @@ def _report_paths(value: Any) -> tuple[str, ...]:
     return tuple(value) if isinstance(value, list | tuple) else ()
 
 
-def _read_files(tree: Path) -> list[tuple[str, bytes]]:
-    """Regular files only: a link in an artifact could name any file of this machine."""
+def _read_files(tree: Path, limit: int) -> list[tuple[str, bytes]]:
+    """Regular files only: a link in an artifact could name any file of this machine. Of each no
+    more than `limit` bytes, which is too many."""
     files = sorted(path for path in tree.rglob("*") if path.is_file() and not path.is_symlink())
-    return [(str(path.relative_to(tree)), path.read_bytes()) for path in files]
+    found = []
+    for path in files:
+        with path.open("rb") as file:
+            found.append((str(path.relative_to(tree)), file.read(limit)))
+    return found

@@ -133,10 +133,26 @@ def test_a_symlink_that_stands_in_the_folder_already_makes_way(tmp_path: Path) -
     assert list(outside.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "header",
+    [{"mtime": "nan"}, {"mtime": "inf"}, {"path": "out/a\0b"}, {"path": "out/a", "linkpath": "\0"}],
+)
+def test_an_archive_that_cannot_be_is_said(tmp_path: Path, header: dict[str, str]) -> None:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(tarfile.TarInfo("out"))
+        entry = tarfile.TarInfo("out/file")
+        entry.pax_headers = header
+        entry.type = LINK if "linkpath" in header else FILE
+        archive.addfile(entry)
+    with pytest.raises(ExecutorError, match="the engine sent a broken archive"):
+        taken(Hostile({f"{PROJECT}/out": out.getvalue()}), tmp_path / "into", "out/")
+
+
 def test_rights_beyond_the_ordinary_are_dropped(tmp_path: Path) -> None:
     taken_from(tmp_path, ("out", FOLDER, ""), ("out/file", FILE, "x"))
     noted = read_attributes(str(tmp_path))
-    assert noted == {b"out/file": (0o755, 1_000_000_000 * 10**9)}
+    assert noted == {b"out/file": (0o755, 1_000_000_000 * 10**9, 1)}
 
 
 def test_hard_links_become_files_also_when_the_first_name_is_not_taken(tmp_path: Path) -> None:
