@@ -14,7 +14,6 @@ says when it was used last.
 
 import fcntl
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,7 +24,7 @@ from msgspec import Struct
 from homeport.lib.atomic import write_atomic
 from homeport.pipeline.execute.objects import Objects
 from homeport.pipeline.execute.state import size_of
-from homeport.pipeline.execute.stored_tree import StoredTree
+from homeport.pipeline.execute.stored_tree import StoredTree, walk
 from homeport.pipeline.execute.workspace import make_folder, remove
 
 _PARTIAL = ".partial"
@@ -239,19 +238,13 @@ class CacheStore:
 def measure(tree: Path) -> Info:
     """Entries and bytes of a tree. Raises `BrokenCacheError` for what could not be restored."""
     entries = size = 0
-    pending = [os.fspath(tree)]
-    while pending:
-        with os.scandir(pending.pop()) as found:
-            for entry in found:
-                entries += 1
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(entry.path)
-                    continue
-                facts = entry.stat(follow_symlinks=False)
-                if stat.S_ISREG(facts.st_mode):
-                    size += facts.st_size
-                    if not facts.st_mode & 0o400 and not os.access(entry.path, os.R_OK):
-                        raise BrokenCacheError(f"{entry.path} cannot be read")
+    for _, entry, _ in walk(os.fspath(tree)):
+        entries += 1
+        if entry.is_file(follow_symlinks=False):
+            facts = entry.stat(follow_symlinks=False)
+            size += facts.st_size
+            if not facts.st_mode & 0o400 and not os.access(entry.path, os.R_OK):
+                raise BrokenCacheError(f"{entry.path} cannot be read")
     return Info(entries=entries, size=size)
 
 

@@ -1,4 +1,4 @@
-# ruff: noqa: PTH115, PTH118 - plain paths, as in workspace.py: there may be thousands of files.
+# ruff: noqa: PTH115 - plain paths, as in workspace.py: there may be thousands of files.
 """The workspace of a container job as one tar stream, made while it is sent.
 
 Everything belongs to root and may be written by any user of the image, as the Runner's umask of
@@ -11,7 +11,7 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from homeport.pipeline.execute.stored_tree import read_attributes
+from homeport.pipeline.execute.stored_tree import walk
 
 
 class Stored(NamedTuple):
@@ -56,20 +56,9 @@ def pack(items: Iterable[Item], mtime: int) -> Iterator[bytes]:
 
 def tree_items(name: str, root: str, skip: frozenset[str] = frozenset()) -> Iterator[Item]:
     """All that is in the folder `root`, under `name`, but the paths in `skip`, relative to it."""
-    attributes = read_attributes(root)
-    pending = [""]
-    while pending:
-        inside = pending.pop()
-        with os.scandir(os.path.join(root, inside)) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
-        for entry in entries:
-            path = f"{inside}/{entry.name}" if inside else entry.name
-            if path in skip:
-                continue
-            given = attributes.get(os.fsencode(path)) if attributes else None
+    for path, entry, given in walk(root):
+        if not any(f"{path}/".startswith(f"{each}/") for each in skip):
             yield f"{name}/{path}", Stored(entry.path, *given) if given else entry.path
-            if entry.is_dir(follow_symlinks=False):
-                pending.append(path)
 
 
 class _Writer:

@@ -11,6 +11,7 @@ its time and not linked again.
 """
 
 import os
+import stat
 from contextlib import suppress
 from errno import EMLINK, ENOENT
 from hashlib import sha256
@@ -32,7 +33,7 @@ class Objects:
     def put(self, data: bytes, target: str, *, executable: bool) -> None:
         """Make the file `target`, which is not there, with this content."""
         name = self._name(sha256(data).hexdigest(), executable=executable)
-        if _is_whole(name, len(data)) and _linked(name, target):
+        if _has(name, len(data), executable) and _linked(name, target):
             return
         file = os.open(target, _NEW, 0o600)
         try:
@@ -47,10 +48,10 @@ class Objects:
     def link(self, digest: str, size: int, target: str, *, executable: bool) -> bool:
         """Make the file `target` of a content that is here; False if it is not."""
         name = self._name(digest, executable=executable)
-        return _is_whole(name, size) and _linked(name, target)
+        return _has(name, size, executable) and _linked(name, target)
 
-    def adopt(self, source: str, target: str, *, executable: bool) -> None:
-        """Move `source`, which nobody else has, to `target`, which is not there."""
+    def adopt(self, source: str, target: str, *, executable: bool) -> int:
+        """Move `source`, which nobody else has, to `target`, which is not there; gives its size."""
         file = os.open(source, _READ)
         try:
             digest, size = digest_of(file)
@@ -59,9 +60,10 @@ class Objects:
             os.close(file)
         if self.link(digest, size, target, executable=executable):
             os.unlink(source)
-            return
+            return size
         os.rename(source, target)
         self._keep(target, self._name(digest, executable=executable))
+        return size
 
     def prune(self) -> None:
         """Remove what no tree has any more."""
@@ -100,16 +102,30 @@ def digest_of(file: int) -> tuple[str, int]:
 
 
 def _seal(file: int, *, executable: bool) -> None:
-    os.fchmod(file, 0o555 if executable else 0o444)
+    os.fchmod(file, _mode(executable))
     os.utime(file, (_STAMP, _STAMP))
 
 
-def _is_whole(name: str, size: int) -> bool:
+def is_whole(facts: os.stat_result, size: int) -> bool:
+    """Whether an object, or what a tree has of it, is as it was written; so it is told by its time,
+    not read again."""
+    return (
+        stat.S_ISREG(facts.st_mode)
+        and facts.st_size == size
+        and facts.st_mtime_ns == _STAMP * 1_000_000_000
+    )
+
+
+def _has(name: str, size: int, executable: bool) -> bool:
     try:
         facts = os.lstat(name)
     except FileNotFoundError:
         return False
-    return facts.st_size == size and facts.st_mtime_ns == _STAMP * 1_000_000_000
+    return is_whole(facts, size) and stat.S_IMODE(facts.st_mode) == _mode(executable)
+
+
+def _mode(executable: bool) -> int:
+    return 0o555 if executable else 0o444
 
 
 def _linked(name: str, target: str) -> bool:

@@ -28,7 +28,10 @@ def prune(folder: Path, *, kept_runs: int, kept_bytes: int) -> None:
             size += size_of(run, seen)
         beyond = kept >= kept_runs or size > kept_bytes
         if beyond and not is_live(run):  # it may be about to end, its builds gone
-            remove(run)
+            # Out of the way first: a live run that is reading from it shall fail, not miss a file.
+            aside = f"{folder}/builds/{os.path.basename(run)}"
+            os.rename(run, aside)
+            remove(aside)
             removed = True
         else:
             kept += 1

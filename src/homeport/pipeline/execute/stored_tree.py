@@ -1,11 +1,12 @@
 """Trees of artifacts and caches as they are kept: files shared by content, links, folders.
 
     <tree>/              files are hard links to objects (`objects.py`), so read-only and undated
-    <tree>+attributes    what they share with nobody: the mode and time of each file
+    <tree>+attributes    what they share with nobody: the mode and time of each file; and its size
 
 What goes into a tree is hostile: its files have names inside of it, and symbolic links are made
-last, so that nothing is ever written through one. A tree without attributes, such as a folder of
-the user's, is one whose files have their own.
+last, so that nothing is ever written through one. A tree with a file that is gone, or that is not
+as it was written, is not handed on. One without attributes, such as a folder of the user's, is one
+whose files have their own.
 """
 
 import os
@@ -17,16 +18,18 @@ from typing import IO
 
 import msgspec
 
-from homeport.pipeline.execute.objects import SMALL, Objects, digest_of
+from homeport.pipeline.execute.objects import SMALL, Objects, digest_of, is_whole
 from homeport.pipeline.execute.workspace import copy_content, copy_entry, make_folder, remove
 
-Attributes = Mapping[bytes, tuple[int, int]]
-"""Mode and time (nanoseconds since 1970) of files by their paths in a tree."""
+Attributes = Mapping[bytes, tuple[int, int, int]]
+"""Mode, time (nanoseconds since 1970) and size of files by their paths in a tree."""
 
 _BLOCK = 1 << 18
 # O_NONBLOCK: opening a FIFO must not wait for its writer.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_LATEST = 2**63 - 1
+"""What is later than the year 2262 or earlier than 1678 is not needed, nor what a note holds."""
 
 
 class StoredTree:
@@ -40,7 +43,7 @@ class StoredTree:
         self.root = os.fspath(root)
         self._objects = objects
         self._made = {""}
-        self._files: dict[str, tuple[int, int]] = {}
+        self._files: dict[str, tuple[int, int, int]] = {}
         self._links: dict[str, str] = {}
         self._scratch = f"{self.root}+new"
         self.count = 0
@@ -82,7 +85,7 @@ class StoredTree:
 
         Raises `EOFError` if there are fewer.
         """
-        self._place(path, mode, time)
+        self._place(path, mode, time, size)
         executable = bool(mode & 0o100)
         if size <= SMALL:
             data = b"".join(_exactly(read, size))
@@ -97,9 +100,8 @@ class StoredTree:
         """A file like one that was taken before; False if that was not."""
         if other is None or other not in self._files or other in self._links:
             return False
-        mode, time = self._files[other]
+        mode, time, size = self._files[other]
         with open(f"{self.root}/{other}", "rb", buffering=0) as file:
-            size = os.fstat(file.fileno()).st_size
             self.write(path, file.read, size=size, mode=mode, time=time)
         return True
 
@@ -124,24 +126,25 @@ class StoredTree:
         if facts.st_size <= SMALL:
             data = _at_most(read, SMALL)
             if data is not None:
-                self._place(path, mode, time)
+                self._place(path, mode, time, len(data))
                 self._objects.put(data, f"{self.root}/{path}", executable=executable)
                 return
             os.lseek(file, 0, os.SEEK_SET)
         digest, size = digest_of(file)
-        self._place(path, mode, time)
+        self._place(path, mode, time, size)
         target = f"{self.root}/{path}"
         if not self._objects.link(digest, size, target, executable=executable):
             os.lseek(file, 0, os.SEEK_SET)
             with self._written() as scratch:
                 copy_content(file, scratch.fileno(), size)
-            self._objects.adopt(self._scratch, target, executable=executable)
+            size = self._objects.adopt(self._scratch, target, executable=executable)
+            self._files[path] = (*self._files[path][:2], size)  # it may have grown meanwhile
 
-    def _place(self, path: str, mode: int, time: int) -> None:
+    def _place(self, path: str, mode: int, time: int, size: int) -> None:
         self._make(path.rpartition("/")[0])
         if path in self._files:
             self._drop(path)
-        self._files[path] = (mode & 0o777, time)
+        self._files[path] = (mode & 0o777, min(max(time, -_LATEST), _LATEST), size)
         self.count += 1
 
     def _drop(self, path: str) -> None:
@@ -173,30 +176,57 @@ def lay_over(tree: str, target: str) -> None:
 
     Nothing is written through a symbolic link: where one stands in the way it is replaced.
     """
+    for path, entry, given in walk(tree):
+        if entry.is_dir(follow_symlinks=False):
+            make_folder(f"{target}/{path}")
+        else:
+            copy_entry(entry.path, f"{target}/{path}", times=True, given=given)
+
+
+Walked = tuple[str, "os.DirEntry[str]", tuple[int, int] | None]
+"""The path in a tree, what is there, and the mode and time of a file that has not its own."""
+
+
+def walk(tree: str) -> Iterator[Walked]:
+    """All that is in a tree, each folder before what is in it. Raises OSError, in the end at the
+    latest, where anything is not as it was written."""
     attributes = read_attributes(tree)
+    left = len(attributes)
     pending = [""]
     while pending:
         inside = pending.pop()
-        with os.scandir(os.path.join(tree, inside)) as entries:
-            for entry in entries:
-                path = f"{inside}/{entry.name}" if inside else entry.name
-                if entry.is_dir(follow_symlinks=False):
-                    make_folder(f"{target}/{path}")
-                    pending.append(path)
-                else:
-                    given = attributes.get(os.fsencode(path))
-                    copy_entry(entry.path, f"{target}/{path}", times=True, given=given)
+        with os.scandir(os.path.join(tree, inside)) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+        for entry in entries:
+            path = f"{inside}/{entry.name}" if inside else entry.name
+            noted = attributes.get(os.fsencode(path)) if attributes else None
+            if noted is not None:
+                if not is_whole(entry.stat(follow_symlinks=False), noted[2]):
+                    raise not_as_written(entry.path)
+                left -= 1
+                yield path, entry, noted[:2]
+                continue
+            yield path, entry, None
+            if entry.is_dir(follow_symlinks=False):
+                pending.append(path)
+    if left:
+        raise not_as_written(tree)
+
+
+def not_as_written(path: str) -> OSError:
+    """What is raised for a file that is not as it was written."""
+    return OSError(EIO, "it is not as it was written", path)
 
 
 def read_attributes(tree: str) -> Attributes:
     """What `tree` notes of its files; nothing where it is none of ours. Raises OSError."""
     try:
         with open(attributes_path(tree), "rb", buffering=0) as file:
-            return msgspec.msgpack.decode(file.read(), type=dict[bytes, tuple[int, int]])
+            return msgspec.msgpack.decode(file.read(), type=dict[bytes, tuple[int, int, int]])
     except FileNotFoundError:
         return {}
     except msgspec.DecodeError as error:
-        raise OSError(EIO, "it is not as it was written", attributes_path(tree)) from error
+        raise not_as_written(attributes_path(tree)) from error
 
 
 def attributes_path(tree: str) -> str:

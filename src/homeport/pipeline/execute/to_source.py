@@ -14,8 +14,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from homeport.lib.git import Git
+from homeport.pipeline.execute.objects import is_whole
 from homeport.pipeline.execute.state import job_slug
-from homeport.pipeline.execute.stored_tree import read_attributes
+from homeport.pipeline.execute.stored_tree import not_as_written, read_attributes
 from homeport.pipeline.execute.workspace import copy_entry
 
 
@@ -81,7 +82,10 @@ def copy_to_source(job: str, tree: Path, root: Path, changed: frozenset[str]) ->
                 if not _same(tree / path, target):
                     kept.append(path)
             else:
-                given = attributes.get(os.fsencode(path))
+                noted = attributes.get(os.fsencode(path))
+                if noted is not None and not is_whole((tree / path).lstat(), noted[2]):
+                    raise not_as_written(str(tree / path))
+                given = None if noted is None else noted[:2]
                 count += copy_entry(str(tree / path), str(target), times=True, given=given)
     except OSError as error:
         failure = f"{error.filename or tree}: {error.strerror}"

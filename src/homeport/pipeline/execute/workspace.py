@@ -124,7 +124,7 @@ def copy_entry(
             writer = os.open(target, _WRITE, mode)
         try:
             copy_content(reader, writer, facts.st_size)
-            if mode & 0o022:  # what a common umask takes away
+            if stat.S_IMODE(os.fstat(writer).st_mode) != mode:  # what the umask took away
                 os.fchmod(writer, mode)
             if times:
                 os.utime(writer, ns=(time, time))

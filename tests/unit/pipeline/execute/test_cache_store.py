@@ -159,7 +159,13 @@ def remove_tree(version: Path) -> None:
     remove(str(version / "tree"))
 
 
+def overwrite(path: Path) -> None:
+    path.chmod(0o644)
+    path.write_text("0")
+
+
 DAMAGES: dict[str, Callable[[Path], object]] = {
+    "another text of the same size": lambda version: overwrite(version / "tree/x"),
     "a file is gone": lambda version: (version / "tree/x").unlink(),
     "a file is shorter": lambda version: (version / "tree/x").write_text(""),
     "a file is a folder": put_folder_for_file,

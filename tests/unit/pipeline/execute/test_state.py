@@ -8,7 +8,9 @@ import pytest
 
 from homeport.errors import MissingError
 from homeport.pipeline.execute.api import JobResult
+from homeport.pipeline.execute.objects import Objects
 from homeport.pipeline.execute.state import State, job_slug
+from homeport.pipeline.execute.stored_tree import StoredTree, walk
 from homeport.pipeline.model.event import Status
 
 
@@ -143,6 +145,25 @@ def test_old_runs_go_away_by_size(root: Path, tmp_path: Path) -> None:
         run.finish(Status.SUCCESS)
     state.new_run().finish(Status.SUCCESS)
     assert ids[-2:] == names(state.folder / "runs")[:2]
+
+
+def test_who_reads_from_a_run_that_goes_away_misses_no_file_unseen(
+    root: Path, tmp_path: Path
+) -> None:
+    state = open_state(root, {"HOME": str(tmp_path)}, runs=1)
+    run = state.new_run()
+    kept = StoredTree(run.artifacts_path("job"), Objects(run.objects_path))
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(name)
+        kept.take(name, str(tmp_path / name))
+    kept.finish()
+    run.finish(Status.SUCCESS)
+    reading = walk(kept.root)
+    next(reading)
+    state.new_run().finish(Status.SUCCESS)
+    with pytest.raises(FileNotFoundError):
+        next(reading)
+    assert names(state.folder / "builds") == []
 
 
 def test_a_live_run_is_never_removed(root: Path, tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from homeport.pipeline.execute.container_archive import tree_items
 from homeport.pipeline.execute.objects import SMALL, Objects
 from homeport.pipeline.execute.state import size_of
 from homeport.pipeline.execute.stored_tree import StoredTree, discard, lay_over, move
@@ -96,6 +98,54 @@ def test_a_file_that_somebody_has_written_to_is_not_handed_to_others(
     assert laid(tmp_path, kept(tmp_path, "2", objects, source)) == {"a": (text, 0o644, 1)}
     assert laid(tmp_path, kept(tmp_path, "3", objects, source)) == {"a": (text, 0o644, 1)}
     assert (tmp_path / "2/a").samefile(tmp_path / "3/a")
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, 1)
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+
+
+def replace_by_link(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/etc/passwd")
+
+
+def replace_by_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("text", ["small", LARGE], ids=["small", "large"])
+@pytest.mark.parametrize(
+    "spoil", [append, truncate, replace_by_link, replace_by_folder, Path.unlink]
+)
+def test_a_tree_that_is_not_as_it_was_written_is_not_handed_on(
+    tmp_path: Path, objects: Objects, spoil: Callable[[Path], None], text: str
+) -> None:
+    source, other = made(tmp_path / "one/a", text), made(tmp_path / "one/b", "other")
+    tree = kept(tmp_path, "1", objects, source, other)
+    spoil(tree / "a")
+    with pytest.raises(OSError, match="it is not as it was written"):
+        laid(tmp_path, tree)
+    with pytest.raises(OSError, match="it is not as it was written"):
+        list(tree_items("x", str(tree)))
+    made_anew = kept(tmp_path, "2", objects, source, other)
+    assert laid(tmp_path, made_anew)["a"] == (text, 0o644, 1)
+
+
+def test_an_object_that_cannot_be_read_is_not_used(tmp_path: Path, objects: Objects) -> None:
+    source = made(tmp_path / "one/a", "text")
+    (kept(tmp_path, "1", objects, source) / "a").chmod(0)
+    again = kept(tmp_path, "2", objects, source) / "a"
+    assert again.stat().st_mode & 0o777 == 0o444
+
+
+@pytest.mark.parametrize("time", [-(10**20), 10**20])
+def test_a_time_far_away_is_brought_near(tmp_path: Path, objects: Objects, time: int) -> None:
+    tree = StoredTree(tmp_path / "1", objects)
+    tree.write("a", io.BytesIO(b"text").read, size=4, mode=0o644, time=time)
+    tree.finish()
+    assert laid(tmp_path, tmp_path / "1")["a"][:2] == ("text", 0o644)
 
 
 def test_what_no_tree_has_any_more_goes(tmp_path: Path, objects: Objects) -> None:

@@ -38,6 +38,19 @@ def test_files_links_and_modes_arrive(tree: Path, tmp_path: Path) -> None:
     assert (target / "dangling").readlink() == Path("/nowhere/at/all")
 
 
+@pytest.mark.parametrize("umask", [0, 0o077, 0o777])
+def test_modes_arrive_whatever_the_umask_is(tree: Path, tmp_path: Path, umask: int) -> None:
+    (tmp_path / "ws").mkdir()
+    before = os.umask(umask)
+    try:
+        for name in ("src/deep/file", "tool"):
+            copy_entry(str(tree / name), str(tmp_path / "ws" / Path(name).name))
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "ws").iterdir()}
+    assert modes == {"file": 0o644, "tool": 0o755}
+
+
 def test_copies_are_no_hard_links(tree: Path, tmp_path: Path) -> None:
     lay_out(snapshot(tree, "tool"), str(tmp_path / "ws"))
     (tmp_path / "ws/tool").write_text("changed")
