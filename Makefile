@@ -25,7 +25,8 @@ test: .venv/.dev ## install what the tests need (an engine included), check, and
 	tests/setup/install.sh
 	$(MAKE) --no-print-directory check
 	$(PYTEST) -q -n 2 tests/contract tests/behaviour
-	$(PYTEST) tests/integration tests/e2e
+	$(PYTEST) -q -n 2 --dist loadfile tests/integration/test_*.py
+	$(PYTEST) tests/integration/*/ tests/e2e
 	$(PYTEST) -q -n auto tests/fuzz
 
 check: .venv/.dev ## format, lint, types, import directions and unit tests

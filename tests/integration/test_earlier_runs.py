@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -229,7 +230,8 @@ def test_clean_removes_what_a_killed_run_left_in_the_engine(
         done = repository.start("clean").end()
         assert done.status == 0, done
         kinds = [line.split()[1] for line in done.stdout.splitlines()]
-        assert kinds == ["container", "network", "volume"]
+        # The workspace of the container may be a volume, too.
+        assert [kind for kind, _ in groupby(kinds)] == ["container", "network", "volume"]
         assert len(containers(networked_address, repository.home)) == 1
         assert stranger in [one.id for one in engine.marked("homeport.state")]
         assert not {network, volume} & {one.id for one in engine.marked("homeport.state")}
