@@ -293,6 +293,7 @@ def test_a_user_becomes_root_by_sudo_without_a_password(fleet: Fleet) -> None:
     try:
         report = fleet.apply("--limit", "two", expect=1)
         assert "may not write" in what(report, "two"), report
+        assert "sudo" in what(report, "two"), report
         assert fleet.print("two") == before
         assert states(fleet.apply("--limit", "two", "--become")) == {"two": "enrolled"}
         assert json.loads(host.ok("cat", CONFIG))["registry-mirrors"]

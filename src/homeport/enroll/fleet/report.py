@@ -229,7 +229,9 @@ def _findings(found: "Iterable[dict[str, Any]]") -> str:
     said = []
     for one in found:
         place = f"{one['place']}: " if one["place"] else ""
-        said.append(f"{place}{one['message']}")
+        advice = one.get("hint") if one.get("severity") == "error" else ""
+        hint = f" ({advice})" if advice else ""
+        said.append(f"{place}{one['message']}{hint}")
     return "; ".join(said)[:SAID]
 
 
