@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from homeport.engine.ssh_tunnel import Tunnel
 
 TIMEOUT = 60.0
+_SILENT_TIMEOUT = 3.0
 """Seconds that an engine may stay silent in an ordinary call."""
 _ERROR_LIMIT = 64 * 1024
 _BODY_LIMIT = 64 * 1024 * 1024
@@ -175,6 +176,7 @@ class Client:
         self._open: set[Connection] = set()
         self._lock = threading.Lock()
         self._closed = False
+        self._silent = False  # whether it left a call unanswered, and has answered none since
 
     def call(
         self,
@@ -192,7 +194,12 @@ class Client:
 
         A status of 400 or more that is not in `allowed` is an `EngineError` with the engine's
         own message. `timeout` bounds each silence in seconds, not the whole; None waits for ever.
+        An engine that has let one pass is not waited for as long again before it answers: what is
+        left to remove from it is many calls.
         """
+        patient = timeout is not None and timeout >= TIMEOUT
+        if timeout is not None and self._silent:
+            timeout = min(timeout, _SILENT_TIMEOUT)
         near = self.address if self._tunnel is None else self._tunnel.open()
         connection = Connection(near, timeout)
         self._remember(connection)
@@ -212,7 +219,10 @@ class Client:
                 self._send_chunks(connection, chunks)
             with self.guarded():
                 reply = Reply(self, connection, connection.getresponse())
-        except BaseException:
+            self._silent = False
+        except BaseException as error:
+            if patient and isinstance(error.__cause__, TimeoutError):
+                self._silent = True
             self.forget(connection)
             connection.close()
             raise

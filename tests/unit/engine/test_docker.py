@@ -3,14 +3,17 @@
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from homeport.engine.address import parse_address
 from homeport.engine.api import ContainerSpec, EngineError
 from homeport.engine.docker import DockerEngine, connect, split_reference
+from homeport.engine.http import Client
 from homeport.engine.options import ContainerOptions
 
 Answers = Callable[..., DockerEngine]
@@ -321,3 +324,37 @@ def test_podman_has_no_status_for_a_container_that_has_ended(
     engine.kill("abc", "SIGTERM")
     with pytest.raises(EngineError, match="no runtime"):
         engine.kill("abc", "SIGTERM")
+
+
+def test_an_engine_that_was_silent_is_not_waited_for_as_long_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("homeport.engine.http.TIMEOUT", 0.5)
+    monkeypatch.setattr("homeport.engine.http._SILENT_TIMEOUT", 0.01)
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "socket"))
+        silent.listen()
+        client = Client(parse_address(f"unix://{tmp_path}/socket"))
+        took = []
+        for _ in range(3):
+            begin = time.monotonic()
+            with pytest.raises(EngineError, match="no answer in time"):
+                client.call("GET", "/x", timeout=0.5)
+            took.append(time.monotonic() - begin)
+        assert took[0] >= 0.5 > max(took[1:])
+        held = [silent.accept()[0] for _ in range(3)]
+
+        def answer() -> None:
+            held.append(silent.accept()[0])
+            held[-1].sendall(reply(b"{}"))
+            held.append(silent.accept()[0])
+            time.sleep(0.1)
+            held[-1].sendall(reply(b"{}"))
+
+        threading.Thread(target=answer, daemon=True).start()
+        monkeypatch.setattr("homeport.engine.http._SILENT_TIMEOUT", 5.0)
+        client.call("GET", "/x", timeout=0.5).close()
+        monkeypatch.setattr("homeport.engine.http._SILENT_TIMEOUT", 0.01)
+        client.call("GET", "/x", timeout=0.5).close()
+        for peer in held:
+            peer.close()
