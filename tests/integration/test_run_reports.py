@@ -1,6 +1,7 @@
 """Report files of real runs, and what the console says about the jobs' own tests."""
 
 import json
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -151,3 +152,24 @@ def test_other_reports_are_summed_up_after_the_run_and_on_the_page(tmp_path: Pat
     ):
         assert f"{sentence}\n" in run.stdout
         assert f"<p>{sentence}</p>" in page
+
+
+def test_jobs_of_a_child_pipeline_stand_below_their_trigger_job(tmp_path: Path) -> None:
+    text = """\
+plain: {script: ['true']}
+child: {trigger: {include: child.yml, strategy: depend}}
+last: {script: ['true']}
+"""
+    repository = Repository(tmp_path / "project", text, tmp_path / "home")
+    (repository.root / "child.yml").write_text(
+        "slow: {script: [sleep 0.2]}\nbelow: {trigger: {include: leaf.yml, strategy: depend}}\n"
+    )
+    (repository.root / "leaf.yml").write_text("leaf: {script: ['true']}\n")
+    repository.commit()
+    done = repository.run("--html", "page.html")
+    assert done.status == 0, done
+    page = (repository.root / "page.html").read_text()
+    pattern = r'<rect x="(\d+)" y="\d+" width="\d+" height="24"[^>]*/><text[^>]*>(.*?)<'
+    boxes = re.findall(pattern, page)
+    inside = [("20", "slow"), ("20", "below"), ("36", "leaf")]
+    assert boxes == [("4", "plain"), ("4", "child"), *inside, ("4", "last")]

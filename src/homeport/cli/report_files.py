@@ -67,7 +67,13 @@ def report_on(past: "Past", args: argparse.Namespace, *, quiet: bool) -> None:
 
 def told(past: "Past") -> "ToldRun":
     """A stored run as the reports want it."""
-    from homeport.pipeline.model.event import JobFinished, JobStarted, RunFinished, Status
+    from homeport.pipeline.model.event import (
+        ChildStarted,
+        JobFinished,
+        JobStarted,
+        RunFinished,
+        Status,
+    )
     from homeport.pipeline.report.told import ToldJob, ToldRun
 
     first: dict[str, JobStarted] = {}
@@ -77,12 +83,19 @@ def told(past: "Past") -> "ToldRun":
         last[start.job] = start
     needs = {job.name: job.needs for job in past.planned.jobs}
     stages = dict.fromkeys(past.planned.stages)
+    # The jobs of a child pipeline come after their trigger job, at any depth.
+    order = {job.name: (number,) for number, job in enumerate(past.planned.jobs)}
+    made_by: dict[str, str] = {}
     jobs = []
     duration = 0.0
     for event in past.whole():
         duration = max(duration, event.time)
         if isinstance(event, RunFinished):
             duration = event.time
+        if isinstance(event, ChildStarted):
+            above = order.get(event.job, ())
+            order |= {name: (*above, number) for number, name in enumerate(event.jobs)}
+            made_by |= dict.fromkeys(event.jobs, event.job)
         if not isinstance(event, JobFinished):
             continue
         started, results = last.get(event.job), past.results.get(event.job, ())
@@ -91,6 +104,7 @@ def told(past: "Past") -> "ToldRun":
             ToldJob(
                 name=event.job,
                 stage=event.stage,
+                made_by=made_by.get(event.job),
                 status=event.status,
                 needs=needs.get(event.job),
                 allowed=event.allowed,
@@ -108,8 +122,7 @@ def told(past: "Past") -> "ToldRun":
                 others=past.other_reports(event.job),
             )
         )
-    order = {job.name: number for number, job in enumerate(past.planned.jobs)}
-    jobs.sort(key=lambda job: order.get(job.name, len(order)))
+    jobs.sort(key=lambda job: order.get(job.name, (len(order),)))
     finished = past.finished
     status = finished.status if finished else Status.RUNNING if past.live else None
     return ToldRun(

@@ -10,20 +10,28 @@ from homeport.pipeline.report.told import ToldJob, ToldRun
 _BOX, _GAP, _ROW, _HEAD = 190, 70, 34, 26
 _LABEL, _WIDTH = 220, 980
 _MAX_NAME = 24
+_DEEPER = 16
+"""How much further in the jobs of a child pipeline stand than their trigger job."""
 _TICKS = 8
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400)
 
 
 def dag(run: ToldRun) -> Iterator[str]:
     """Jobs in columns by stage; lines are `needs`, and without any a job waits for all columns to
-    the left of it."""
+    the left of it. Those of a child pipeline stand below their trigger job, further in."""
     columns: dict[str, list[ToldJob]] = {stage: [] for stage in run.stages}
+    above: dict[str, tuple[str, int]] = {}  # the column of each job, and how deep it is in it
     for job in run.jobs:
-        columns.setdefault(job.stage, []).append(job)
+        stage, depth = above.get(job.made_by or "", (job.stage, -1))
+        above[job.name] = stage, depth + 1
+        columns.setdefault(stage, []).append(job)
     columns = {stage: jobs for stage, jobs in columns.items() if jobs}
     critical = {job.name for job in run.critical_path()}
     places = {
-        job.name: (column * (_BOX + _GAP) + 4, row * _ROW + _HEAD)
+        job.name: (
+            column * (_BOX + _GAP) + 4 + min(above[job.name][1] * _DEEPER, _BOX // 2),
+            row * _ROW + _HEAD,
+        )
         for column, jobs in enumerate(columns.values())
         for row, job in enumerate(jobs)
     }
@@ -43,8 +51,8 @@ def dag(run: ToldRun) -> Iterator[str]:
         path = " critical" if job.name in critical else ""
         yield (
             f'<g class="box {kind}{path}"><title>{_title(job)}</title>'
-            f'<rect x="{x}" y="{y}" width="{_BOX}" height="24" rx="5"/>'
-            f'<text x="{x + 10}" y="{y + 16}">{_name(job.name)}</text></g>\n'
+            f'<rect x="{x}" y="{y}" width="{_BOX - (x - 4) % (_BOX + _GAP)}" height="24" rx="5"/>'
+            f'<text x="{x + 10}" y="{y + 16}">{_own_name(job)}</text></g>\n'
         )
     yield "</svg></div>"
 
@@ -105,8 +113,9 @@ def _bar(job: ToldJob, y: int, scale: float, *, critical: bool) -> Iterator[str]
 
 
 def _line(start: tuple[int, int], end: tuple[int, int], *, critical: bool) -> str:
-    x1, y1, x2, y2 = start[0] + _BOX, start[1] + 12, end[0], end[1] + 12
-    if x2 <= start[0]:  # in the same stage: around the left side
+    column = (start[0] - 4) // (_BOX + _GAP) * (_BOX + _GAP) + 4
+    x1, y1, x2, y2 = column + _BOX, start[1] + 12, end[0], end[1] + 12
+    if x2 <= column + _BOX:  # in the same stage: around the left side
         x1 = start[0]
         bend = min(x1, x2) - 30
         path = f"M{x1} {y1} C{bend} {y1} {bend} {y2} {x2} {y2}"
@@ -129,6 +138,11 @@ def _title(job: ToldJob) -> str:
     allowed = " (allowed)" if job.allowed else ""
     reason = f": {job.reason}" if job.reason else ""
     return escape(printable(f"{job.name}: {job.status.value}{allowed}{took}{reason}"))
+
+
+def _own_name(job: ToldJob) -> str:
+    """A job's name; without that of the trigger job, which stands above it."""
+    return _name(job.name.removeprefix(f"{job.made_by}:") if job.made_by else job.name)
 
 
 def _name(text: str) -> str:

@@ -10,13 +10,15 @@ from homeport.pipeline.model.event import Status
 
 class ToldJob(Struct, frozen=True, kw_only=True):
     """A job of a run. Times are seconds since the run began; `started` is None for one that never
-    ran, `needs` where it waits for all earlier stages. `phases` are of the last attempt. `reports`
-    are the files of its JUnit reports, `others` those of other reports by type."""
+    ran, `needs` where it waits for all earlier stages. `made_by` is the trigger job whose pipeline
+    it is of, None in the run's own; a run has that one before it. `phases` are of the last attempt.
+    `reports` are the files of its JUnit reports, `others` those of other reports by type."""
 
     name: str
     stage: str
     status: Status
     needs: tuple[str, ...] | None = None
+    made_by: str | None = None
     allowed: bool = False
     attempts: int = 0
     started: float | None = None
@@ -55,7 +57,11 @@ class ToldRun(Struct, frozen=True, kw_only=True):
             return (other for other in self.jobs if other.name in job.needs)
         place = {stage: number for number, stage in enumerate(self.stages)}
         own = place.get(job.stage, len(place))
-        return (other for other in self.jobs if place.get(other.stage, len(place)) < own)
+        return (
+            other
+            for other in self.jobs
+            if other.made_by == job.made_by and place.get(other.stage, len(place)) < own
+        )
 
     def critical_path(self) -> tuple[ToldJob, ...]:
         """The jobs that the run's time is made of, the first one first: before each stands the one
