@@ -215,7 +215,9 @@ def walk(tree: str) -> Iterator[Walked]:
 
 def not_as_written(path: str) -> OSError:
     """What is raised for a file that is not as it was written."""
-    return OSError(EIO, "it is not as it was written", path)
+    return OSError(
+        EIO, "it is not as it was written; to have it made anew, run its job again", path
+    )
 
 
 def read_attributes(tree: str) -> Attributes:
