@@ -182,6 +182,8 @@ class JobRunner:
             if output is not None:
                 with suppress(OSError):
                     output.close()
+        if result.message is not None:  # which may quote what a step has said
+            result = structs.replace(result, message=redactor.redact_text(result.message))
         if job.coverage is not None and log.exists():
             from homeport.pipeline.execute.coverage import find_coverage
 

@@ -9,7 +9,7 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from homeport.errors import UsageError
 from homeport.pipeline.document.load import load
@@ -19,6 +19,8 @@ from homeport.pipeline.plan.steps import reference, remote_step
 
 _FILES = ("func.yml", "step.yml")
 _DEEPEST = 16
+_MOST = 1000
+"""Definitions of one job: steps that name two others each come to 65,536 at that depth."""
 _LARGEST = 1024 * 1024
 _DEFINITION = frozenset({"exec", "run", "steps", "env", "outputs", "delegate"})
 _OUTPUTS_DELEGATED = "delegate"
@@ -46,48 +48,69 @@ class Definition(Struct, frozen=True, kw_only=True):
 
 
 def read_definitions(
-    steps: Sequence[Mapping[str, Any]], tree: Snapshot, folder: str = "", depth: int = 0
+    steps: Sequence[Mapping[str, Any]], tree: Snapshot
 ) -> Mapping[str, Definition]:
-    """The definitions of the steps of one list, by the steps' names; `folder` is where their paths
-    start. Raises `StepError`."""
-    files = frozenset(tree.files)
-    found = {}
-    for step in steps:
-        named = reference(step)
-        if named is None:
-            continue
-        elsewhere = remote_step(step)
-        if elsewhere is not None:
-            raise StepError(f"step {step.get('name')} is not in this repository: {elsewhere}")
-        if depth >= _DEEPEST:
-            raise StepError(f"step {step.get('name')} is nested more than {_DEEPEST} deep")
-        found[str(step.get("name"))] = _read(named, tree, files, folder, depth)
-    return found
+    """The definitions of a job's steps, by the steps' names. Raises `StepError`."""
+    return _Definitions(tree).read_list(steps, "", 0)
 
 
-def _read(named: str, tree: Snapshot, files: frozenset[str], folder: str, depth: int) -> Definition:
-    inside = posixpath.normpath(posixpath.join(folder, named))
-    path = next((file for name in _FILES if (file := _join(inside, name)) in files), None)
-    if path is None:
-        raise StepError(f"{named} has neither func.yml nor step.yml in the repository")
-    full = (tree.root / path).resolve()
-    if not full.is_relative_to(tree.root.resolve()) or not full.is_file():
-        raise StepError(f"{path} leads out of the repository, or is no file")
-    try:
-        with full.open("rb") as stream:
-            document = load(stream.read(_LARGEST), path)
-    except UsageError as error:
-        raise StepError(str(error)) from error
-    except OSError as error:
-        raise StepError(f"{path} cannot be read: {error.strerror}") from error
-    return _definition(document, inside, tree, depth)
+class _Definitions:
+    """Reads the definitions of one job, of all its depths."""
+
+    def __init__(self, tree: Snapshot) -> None:
+        self._tree = tree
+        self._files = frozenset(tree.files)
+        self._count = 0
+
+    def read_list(
+        self, steps: Sequence[Mapping[str, Any]], folder: str, depth: int
+    ) -> Mapping[str, Definition]:
+        """Those of one list; `folder` is where the paths start."""
+        found = {}
+        for step in steps:
+            named = reference(step)
+            if named is None:
+                continue
+            elsewhere = remote_step(step)
+            if elsewhere is not None:
+                raise StepError(f"step {step.get('name')} is not in this repository: {elsewhere}")
+            if depth >= _DEEPEST:
+                raise StepError(f"step {step.get('name')} is nested more than {_DEEPEST} deep")
+            self._count += 1
+            if self._count > _MOST:
+                raise StepError(f"the job runs more than {_MOST} steps, with those that they name")
+            inside = posixpath.normpath(posixpath.join(folder, named))
+            definition = _definition(self._document(named, inside), inside)
+            inner = self.read_list(definition.steps, inside, depth + 1)
+            found[str(step.get("name"))] = structs.replace(definition, inner=inner)
+        return found
+
+    def _document(self, named: str, inside: str) -> Document:
+        names = (_join(inside, name) for name in _FILES)
+        path = next((file for file in names if file in self._files), None)
+        if path is None:
+            raise StepError(f"{named} has neither func.yml nor step.yml in the repository")
+        root = self._tree.root
+        full = (root / path).resolve()
+        if not full.is_relative_to(root.resolve()) or not full.is_file():
+            raise StepError(f"{path} leads out of the repository, or is no file")
+        try:
+            with full.open("rb") as stream:
+                text = stream.read(_LARGEST + 1)
+            if len(text) > _LARGEST:
+                raise StepError(f"{path} is larger than 1 MiB")
+            return load(text, path)
+        except UsageError as error:
+            raise StepError(str(error)) from error
+        except OSError as error:
+            raise StepError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _join(folder: str, name: str) -> str:
     return posixpath.normpath(posixpath.join(folder, name))
 
 
-def _definition(document: Document, folder: str, tree: Snapshot, depth: int) -> Definition:
+def _definition(document: Document, folder: str) -> Definition:
     content, path = document.content, document.name
     if document.header is None:
         raise StepError(f"{path}:1:1: a step has two documents, spec: and its definition")
@@ -114,7 +137,6 @@ def _definition(document: Document, folder: str, tree: Snapshot, depth: int) -> 
         command=command or (),
         work_dir=executed.get("work_dir"),
         steps=steps or (),
-        inner=read_definitions(steps or (), tree, folder, depth + 1),
         returned=_mapping(document, content, "outputs"),
         delegate=str(content.get("delegate")) if delegated else None,
     )

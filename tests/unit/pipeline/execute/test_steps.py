@@ -50,6 +50,24 @@ def test_an_expression_without_value_is_refused(text: str) -> None:
         fill(f"${{{{ {text} }}}}", SCOPE)
 
 
+def test_values_that_double_are_no_bomb() -> None:
+    with pytest.raises(ExpressionError, match="more than 1 MiB"):
+        fill("${{ v }}${{ v }}", {"v": "x" * 600_000})
+    tree: Any = ["x"]
+    for _ in range(40):
+        tree = fill(["${{ v }}", "${{ v }}"], {"v": tree})
+    with pytest.raises(ExpressionError, match="more than 1 MiB"):
+        fill("<${{ v }}>", {"v": tree})
+
+
+def test_a_value_that_is_nested_too_deep_is_refused() -> None:
+    value: Any = []
+    for _ in range(5000):
+        value = [value]
+    with pytest.raises(ExpressionError, match="nested too deep"):
+        fill("<${{ v }}>", {"v": value})
+
+
 def test_lines_of_output_files() -> None:
     text = b'{"name":"a","value":[1]}\n\nb="x"\nc=plain = text\n{"name":"a","value":null}\n'
     assert _lines(text) == {"a": None, "b": "x", "c": "plain = text"}
@@ -126,6 +144,25 @@ def test_a_broken_definition_is_named(tmp_path: Path, text: str, reason: str) ->
     tree = Snapshot(root=tmp_path, files=("s/func.yml",), git=None, objects=None)
     with pytest.raises(StepError, match=reason):
         read_definitions([{"name": "x", "func": "./s"}], tree)
+
+
+def test_steps_that_name_each_other_many_times_are_no_bomb(tmp_path: Path) -> None:
+    for level in range(15):
+        (tmp_path / f"s{level}").mkdir()
+        step = f"{{name: a, func: ../s{level + 1}}}"
+        text = f"spec:\n---\nrun: [{step}, {step.replace('name: a', 'name: b')}]\n"
+        (tmp_path / f"s{level}" / "func.yml").write_text(SOUND if level == 14 else text)
+    files = tuple(f"s{level}/func.yml" for level in range(15))
+    tree = Snapshot(root=tmp_path, files=files, git=None, objects=None)
+    with pytest.raises(StepError, match="more than 1000 steps"):
+        read_definitions([{"name": "x", "func": "./s0"}], tree)
+
+
+def test_a_definition_is_read_whole_or_not_at_all(tmp_path: Path) -> None:
+    (tmp_path / "func.yml").write_text(f"{SOUND}{'# x' * 400_000}\n")
+    tree = Snapshot(root=tmp_path, files=("func.yml",), git=None, objects=None)
+    with pytest.raises(StepError, match=r"func\.yml is larger than 1 MiB"):
+        read_definitions([{"name": "x", "func": "./"}], tree)
 
 
 def test_no_path_leads_out_of_the_repository(tmp_path: Path) -> None:
