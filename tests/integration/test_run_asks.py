@@ -76,8 +76,9 @@ def test_no_answer_leaves_the_pipeline_blocked(opened: Open) -> None:
     assert terminal.end() == 1
 
 
-def test_an_interrupt_ends_the_question(opened: Open) -> None:
-    terminal = opened(MANUAL, "run")
+@pytest.mark.parametrize("text", [MANUAL, MANUAL.partition("other:")[0]], ids=["first", "last"])
+def test_an_interrupt_ends_the_question(opened: Open, text: str) -> None:
+    terminal = opened(text, "run")
     terminal.wait_for("Start which")
     os.kill(terminal.process.pid, signal.SIGINT)
     assert terminal.end() == 130

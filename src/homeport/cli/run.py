@@ -328,7 +328,7 @@ def _status(finished: "RunFinished", stop: "Stop", args: argparse.Namespace) -> 
     from homeport.errors import ExitCode
     from homeport.pipeline.model.event import Status
 
-    if stop.reason is not None and finished.status is Status.CANCELED:
+    if stop.reason is not None and finished.status in (Status.CANCELED, Status.MANUAL):
         return ExitCode.INTERRUPTED
     if finished.failed or (finished.failed_children and args.fail_on_child):
         return ExitCode.FAILED
