@@ -16,23 +16,82 @@ from homeport.settings.model import (
 )
 
 Text = Annotated[str, Meta(min_length=1)]
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-Device = Annotated[str, Meta(pattern=r"^/[^:]*(:/[^:]*(:[rwm]{1,3})?)?$")]
-Volume = Annotated[str, Meta(pattern=r"^/[^:]+$|^/[^:]*:/[^:]*(:(ro|rw))?$")]
-Ulimit = Annotated[str, Meta(pattern=r"^[a-z]+=-?[0-9]{1,18}(:-?[0-9]{1,18})?$")]
-ExtraHost = Annotated[str, Meta(pattern=r"^[^\s:=]+:(host-gateway|[0-9A-Fa-f.:]+)$")]
-Gpus = Annotated[str, Meta(pattern=r"^(all|[0-9]{1,4}|device=[^\s,]+(,[^\s,]+)*)$")]
-MacAddress = Annotated[str, Meta(pattern=r"^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$")]
-Network = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$")]
-Size = Annotated[str, Meta(pattern=r"^[0-9]+ ?([KMGT]i?B?|B)?$")]
+Name = Annotated[
+    str,
+    Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="a name with only letters, digits and _"),
+]
+Device = Annotated[
+    str,
+    Meta(
+        pattern=r"^/[^:]*(:/[^:]*(:[rwm]{1,3})?)?$",
+        description="/dev/kvm or HOST:CONTAINER[:rwm], both absolute",
+    ),
+]
+Volume = Annotated[
+    str,
+    Meta(
+        pattern=r"^/[^:]+$|^/[^:]*:/[^:]*(:(ro|rw))?$",
+        description="/folder or HOST:CONTAINER[:ro], both absolute",
+    ),
+]
+Ulimit = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z]+=-?[0-9]{1,18}(:-?[0-9]{1,18})?$",
+        description="a limit as nofile=1024 or nofile=1024:2048",
+    ),
+]
+ExtraHost = Annotated[
+    str,
+    Meta(
+        pattern=r"^[^\s:=]+:(host-gateway|[0-9A-Fa-f.:]+)$",
+        description="NAME:ADDRESS or NAME:host-gateway",
+    ),
+]
+Gpus = Annotated[
+    str,
+    Meta(
+        pattern=r"^(all|[0-9]{1,4}|device=[^\s,]+(,[^\s,]+)*)$",
+        description="all, a number or device=ID,…",
+    ),
+]
+MacAddress = Annotated[
+    str,
+    Meta(
+        pattern=r"^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$",
+        description="an address as 02:00:00:aa:bb:cc",
+    ),
+]
+Network = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$", description="the name of a network")
+]
+Size = Annotated[
+    str,
+    Meta(pattern=r"^[0-9]+ ?([KMGT]i?B?|B)?$", description="bytes, or a size as 512 MB or 2 GiB"),
+]
 
-Registry = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$")]
+Registry = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$",
+        description="a registry as HOST[:PORT]",
+    ),
+]
 
 Count = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
-Path = Annotated[str, Meta(pattern=r"^/")]
-HttpUrl = Annotated[str, Meta(pattern=r"^https?://[^\s@?#]+$")]
-Target = Annotated[str, Meta(pattern=r"^(https?://[^\s@?#]+|/.*)$")]
+Path = Annotated[str, Meta(pattern=r"^/", description="an absolute path")]
+HttpUrl = Annotated[
+    str,
+    Meta(pattern=r"^https?://[^\s@?#]+$", description="http:// or https:// and no user, ? or #"),
+]
+Target = Annotated[
+    str,
+    Meta(
+        pattern=r"^(https?://[^\s@?#]+|/.*)$",
+        description="a URL of http or https, or an absolute path",
+    ),
+]
 
 
 class TagImage(Struct, frozen=True, forbid_unknown_fields=True):

@@ -239,12 +239,25 @@ def _misspelt(variable: str) -> list[Problem]:
 
 
 def _in_words(error: msgspec.ValidationError, kind: Any) -> str:
-    """msgspec's message, with the words that there are where it names only the wrong one."""
+    """msgspec's message, with the words that there are where it names only the wrong one, and with
+    a description in place of a pattern."""
     head, at, path = str(error).partition(" - at `$")
     wrong = head.removeprefix("Invalid enum value ")
     if wrong != head:
         head = f"{wrong} is none of {', '.join(dict.fromkeys(_choices(kind)))}"
+    for meta in _metas(kind):
+        if meta.pattern is not None and repr(meta.pattern) in head:
+            head = f"expected {meta.description}"
     return head + at + path
+
+
+def _metas(kind: Any) -> Iterator[msgspec.Meta]:
+    from typing import get_args
+
+    if isinstance(kind, msgspec.Meta):
+        yield kind
+    for inner in get_args(kind):
+        yield from _metas(inner)
 
 
 def _choices(kind: Any) -> Iterator[str]:

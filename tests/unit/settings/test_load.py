@@ -288,7 +288,7 @@ WRONG = {
     ),
     "a wrong item of a list": (
         'masked = ["A", "not a name"]',
-        ["homeport.toml:1:1: masked[1]: expected `str` matching regex '^[A-Za-z_][A-Za-z0-9_]*$'"],
+        ["homeport.toml:1:1: masked[1]: expected a name with only letters, digits and _"],
     ),
     "a variable that no shell knows": (
         '[variables]\n"a-b" = "1"',
@@ -435,3 +435,18 @@ def test_which_values_are_secret(place: Place, name: str, secret: bool) -> None:
 def test_the_repository_may_choose_the_container(place: Place) -> None:
     place.repository('executor = "container"\n')
     assert place.load().executor is ExecutorChoice.CONTAINER
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("container.memory", "12x", "bytes, or a size as 512 MB or 2 GiB"),
+        ("container.gpus", "some", "all, a number or device=ID,…"),
+        ("container.volumes", ["../x:/y"], "/folder or HOST:CONTAINER[:ro], both absolute"),
+    ],
+)
+def test_patterns_are_told_in_words(place: Place, key: str, value: object, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_settings(place.root, {}, {key: value})
+    (problem,) = caught.value.problems
+    assert str(problem).endswith(f": expected {words}")
