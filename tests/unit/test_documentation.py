@@ -48,6 +48,19 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert broken == []
 
 
+def test_the_readme_leads_to_every_page() -> None:
+    found: set[Path] = set()
+    ahead = [ROOT / "README.md"]
+    while ahead:
+        page = ahead.pop()
+        if page in found or page.suffix != ".md" or not page.is_file():
+            continue
+        found.add(page)
+        names = (target.partition("#")[0] for target in LINK.findall(page.read_text()))
+        ahead += [(page.parent / name).resolve() for name in names if name]
+    assert [str(page) for page in ROOT.glob("docs/**/*.md") if page not in found] == []
+
+
 def test_the_settings_page_has_a_row_for_every_key_and_no_other() -> None:
     text = (ROOT / "docs/reference/settings.md").read_text()
     rows = dict(re.findall(r"^\| `([a-z_.]+)` \|.*\| `(HOMEPORT_[A-Z_]+)` \|", text, re.MULTILINE))
