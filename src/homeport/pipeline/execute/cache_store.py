@@ -251,10 +251,13 @@ def measure(tree: Path) -> Info:
 def _verified(version: Path) -> Info:
     try:
         info = msgspec.json.decode((version / "info.json").read_bytes(), type=Info)
-        found = measure(version / "tree")
     except (OSError, msgspec.DecodeError) as error:
         raise BrokenCacheError("it cannot be read") from error
-    if found != info:
+    try:
+        is_whole = measure(version / "tree") == info
+    except OSError:
+        is_whole = False
+    if not is_whole:
         raise BrokenCacheError("parts of it are missing or changed")
     return info
 
