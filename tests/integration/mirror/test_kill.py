@@ -87,7 +87,7 @@ def test_kill_during_a_hundred_fills(docker_hub: Hub, images: list[Image], tmp_p
     with made(tmp_path, docker_hub) as server:
         most = sum(size for _, size in wanted.values())
         docker_hub.faults.match = "/blobs/"
-        docker_hub.faults.rate = 1_500_000
+        docker_hub.faults.rate = 1_000_000
         killed = 0
         for turn in range(9):
             server.start()
