@@ -3,14 +3,13 @@ the user's settings grant to containers."""
 
 import os
 import signal
-import socket
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from testbed.engine_proxy import Proxy
 from testbed.runs import Repository, containers, wait_until
 
 pytestmark = pytest.mark.engine
@@ -20,68 +19,14 @@ boxed: {image: "alpine:3.20", script: ['echo ready; sleep 1000; echo never']}
 """
 
 
-class Front:
-    """A socket before an engine's: it passes everything on until told to `hang` or to `cut`."""
-
-    def __init__(self, path: Path, target: str | None) -> None:
-        self._target = target
-        self._hanging = threading.Event()
-        self._open: list[socket.socket] = []
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.bind(str(path))
-        self._socket.listen()
-        self.address = f"unix://{path}"
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def hang(self) -> None:
-        """Answer nothing any more, and hang up on nobody."""
-        self._hanging.set()
-
-    def cut(self) -> None:
-        for end in (self._socket, *self._open):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue
-
-    def close(self) -> None:
-        self.cut()
-        for end in (self._socket, *self._open):
-            end.close()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                near, _ = self._socket.accept()
-            except OSError:
-                return
-            self._open.append(near)
-            if self._target is None or self._hanging.is_set():
-                continue
-            far = socket.socket(socket.AF_UNIX)
-            far.connect(self._target)
-            self._open.append(far)
-            for ends in ((near, far), (far, near)):
-                threading.Thread(target=self._pass, args=ends, daemon=True).start()
-
-    def _pass(self, source: socket.socket, target: socket.socket) -> None:
-        try:
-            while data := source.recv(65536):
-                if not self._hanging.is_set():
-                    target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
-        except OSError:
-            return
-
-
 @pytest.fixture(params=["docker", "podman"])
 def address(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue(f"{request.param}_address"))
 
 
 @pytest.fixture
-def front(tmp_path: Path, address: str) -> Iterator[Front]:
-    made = Front(tmp_path / "s", address.removeprefix("unix://"))
+def front(tmp_path: Path, address: str) -> Iterator[Proxy]:
+    made = Proxy(tmp_path / "s", address.removeprefix("unix://"))
     yield made
     made.close()
 
@@ -93,7 +38,7 @@ def make(tmp_path: Path, text: str = TEXT) -> Repository:
 @pytest.mark.parametrize("kind", ["absent", "hangs", "no-socket", "none-found"])
 def test_no_engine_is_never_the_host(tmp_path: Path, kind: str) -> None:
     repository = make(tmp_path)
-    silent = Front(tmp_path / "silent", None)
+    silent = Proxy(tmp_path / "silent", None)
     address = {"absent": f"unix://{tmp_path}/nothing", "hangs": silent.address}.get(kind)
     if kind == "no-socket":
         (tmp_path / "file").write_text("")
@@ -131,7 +76,7 @@ after: {stage: deploy, script: [x]}
     assert containers(address, tmp_path) == []
 
 
-def test_an_engine_that_dies_mid_job(tmp_path: Path, address: str, front: Front) -> None:
+def test_an_engine_that_dies_mid_job(tmp_path: Path, address: str, front: Proxy) -> None:
     repository = make(tmp_path).on(front.address)
     started = repository.start("run", "--json", "boxed")
     repository.wait_for("ready")
@@ -151,7 +96,7 @@ def test_an_engine_that_dies_mid_job(tmp_path: Path, address: str, front: Front)
 
 
 def test_an_engine_that_hangs_mid_job_lets_a_run_be_stopped(
-    tmp_path: Path, address: str, front: Front
+    tmp_path: Path, address: str, front: Proxy
 ) -> None:
     repository = make(tmp_path).on(front.address)
     started = repository.start("run", "--json", "boxed")
@@ -183,7 +128,7 @@ boxed: {image: $NAME, script: ['true']}
 def test_the_ssh_agent_is_there_when_the_user_says_so(tmp_path: Path, address: str) -> None:
     text = "boxed: {image: 'alpine:3.20', script: ['test -S \"$SSH_AUTH_SOCK\"; echo it is']}\n"
     repository = make(tmp_path, text).on(address)
-    agent = Front(tmp_path / "agent", None)
+    agent = Proxy(tmp_path / "agent", None)
     there = {"SSH_AUTH_SOCK": str(tmp_path / "agent")}
     assert repository.run(env=there).status == 1
     granted = {"HOMEPORT_CONTAINER_SSH_AGENT": "true"}

@@ -9,12 +9,15 @@ _REQUEST = re.compile(rb"([A-Z]+) (?:/v[\d.]+)?([^ ?]+)\S* HTTP/1.1\r\n")
 
 
 class Proxy:
-    """`calls` are the requests that passed, as `POST /containers/ID/start`: without version and
-    query. It can be cut."""
+    """It passes everything on until told to `hang` or to `cut`; without a `target` it never
+    answers. `calls` are the requests that passed, as `POST /containers/ID/start`: without version
+    and query."""
 
-    def __init__(self, path: Path, target: str) -> None:
+    def __init__(self, path: Path, target: str | None) -> None:
+        self.address = f"unix://{path}"
         self.calls: list[str] = []
         self._target = target
+        self._hanging = threading.Event()
         self._open: list[socket.socket] = []
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.bind(str(path))
@@ -27,9 +30,12 @@ class Proxy:
                 near, _ = self._socket.accept()
             except OSError:
                 return
+            self._open.append(near)
+            if self._target is None or self._hanging.is_set():
+                continue
             far = socket.socket(socket.AF_UNIX)
             far.connect(self._target)
-            self._open += (near, far)
+            self._open.append(far)
             for ends in ((near, far, True), (far, near, False)):
                 threading.Thread(target=self._pass, args=ends, daemon=True).start()
 
@@ -41,10 +47,15 @@ class Proxy:
                 if found:
                     self.calls.append(b" ".join(found.groups()).decode())
                     asks = False
-                target.sendall(data)
+                if not self._hanging.is_set():
+                    target.sendall(data)
             target.shutdown(socket.SHUT_WR)
         except OSError:
             return
+
+    def hang(self) -> None:
+        """Answer nothing any more, and hang up on nobody."""
+        self._hanging.set()
 
     def cut(self) -> None:
         for end in (self._socket, *self._open):
