@@ -20,35 +20,31 @@ def job_environment(
 ) -> Environment:
     """All of them; `project_dir` gives the place of a path below the folder of builds, which is
     `project_path` unless the job has a `GIT_CLONE_PATH`."""
-    environment = _compose(job, dotenv, project_path, project_dir, started_at)()
+    overrides = (*job.overrides, *_secrets(job))
+
+    def compose_at(path: str) -> "partial[Environment]":
+        place = project_dir(path)
+        return partial(
+            compose_environment,
+            job.variables,
+            dotenv=dotenv,
+            overrides=overrides,
+            project_dir=place,
+            builds_dir=place.removesuffix(f"/{path}"),
+            started_at=started_at,
+        )
+
+    compose = compose_at(project_path)
+    environment = compose()
     path = clone_path(environment)
-    compose = _compose(job, dotenv, path or project_path, project_dir, started_at)
     if path is not None:
+        compose = compose_at(path)
         environment = compose()
     if not job.id_tokens or key_folder is None:
         return environment
     from homeport.pipeline.execute.id_tokens import issue_tokens
 
     return compose(tokens=issue_tokens(job, environment.expand, key_folder))
-
-
-def _compose(
-    job: JobPlan,
-    dotenv: Mapping[str, str],
-    path: str,
-    project_dir: Callable[[str], str],
-    started_at: str,
-) -> "partial[Environment]":
-    place = project_dir(path)
-    return partial(
-        compose_environment,
-        job.variables,
-        dotenv=dotenv,
-        overrides=(*job.overrides, *_secrets(job)),
-        project_dir=place,
-        builds_dir=place.removesuffix(f"/{path}"),
-        started_at=started_at,
-    )
 
 
 def _secrets(job: JobPlan) -> tuple[ScopedVariable, ...]:
