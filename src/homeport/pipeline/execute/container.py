@@ -1,8 +1,9 @@
-"""Jobs in containers, through an engine's API alone: no helper image, no command line, no mounts.
+"""Jobs in containers, through an engine's API alone: no helper image, no command line.
 
-One container of the job's own image is one session: created, filled by the archive API, started
-for the script and once more for the after_script, read by the archive API, removed. So it works on
-an engine of another machine just as well. Entry points and the shell are as in GitLab Runner's
+One container of the job's own image is one session: created, filled, started for the script and
+once more for the after_script, read, removed. It is filled and read by the archive API, so that it
+works on an engine of another machine just as well; one that sees our files may find its workspace
+in a folder (`container_layers.py`). Entry points and the shell are as in GitLab Runner's
 docker executor (docs/executors/docker.md, "Configure a Docker ENTRYPOINT").
 """
 
@@ -81,8 +82,8 @@ class ContainerExecutor:
     ) -> None:
         """`state` says whose the containers are: an engine may serve many users and machines.
         `env` is the user's environment, where logins of registries are looked for; `prefixes` say
-        under which names images are pulled; `layers` are for workspaces by overlay, where the
-        engine can have them."""
+        under which names images are pulled; `layers` are for workspaces in folders, where the
+        engine sees them."""
         self._engine = engine
         self._state = state
         self._lost = threading.Event()  # set when the engine did not answer any more
@@ -153,7 +154,6 @@ class ContainerExecutor:
             lost=self._lost,
             services=services,
             volumes=volumes,
-            layers=self._layers,
         )
 
     def _network(self, own: str | None, hosts: Mapping[str, str]) -> Network:
@@ -297,15 +297,28 @@ class ContainerExecutor:
             return
         for run in tuple(self._runs):
             try:
-                for container in self._engine.containers({RUN_LABEL: run}):
-                    self._engine.remove(container)
-                for network in self._engine.networks({RUN_LABEL: run}) if self._networked else ():
-                    self._engine.remove_network(network)
-                for volume in self._engine.volumes({RUN_LABEL: run}) if self._volumes else ():
-                    self._engine.remove_volume(volume)
+                remove_labelled(
+                    self._engine,
+                    {RUN_LABEL: run},
+                    networks=self._networked,
+                    volumes=self._volumes,
+                )
             except EngineError:
                 # An engine that is gone keeps nothing that could be removed now.
                 return
+
+
+def remove_labelled(
+    engine: Engine, labels: Mapping[str, str], *, networks: bool = True, volumes: bool = True
+) -> None:
+    """Remove the containers with these labels, and the networks and volumes, if there may be any.
+    Raises `EngineError`."""
+    for container in engine.containers(labels):
+        engine.remove(container)
+    for network in engine.networks(labels) if networks else ():
+        engine.remove_network(network)
+    for volume in engine.volumes(labels) if volumes else ():
+        engine.remove_volume(volume)
 
 
 def _create_volumes(volumes: JobVolumes) -> None:

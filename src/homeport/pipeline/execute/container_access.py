@@ -83,7 +83,7 @@ class JobVolumes:
         layer: "JobLayer | None" = None,
     ) -> None:
         """`name` is the job's container's. With `builds` the folder of projects is a volume, too,
-        as the Runner has it: so services see the job's workspace. With `layer` it is that overlay.
+        as the Runner has it: so services see the job's workspace. With `layer` it is that folder.
         Nothing is made before `create`.
         """
         self.layer = layer
@@ -104,8 +104,8 @@ class JobVolumes:
 
     def create(self) -> None:
         for path, name in self._names.items():
-            overlay = self.layer if path == BUILDS_DIR else None
-            options = {} if overlay is None else overlay.options
+            layer = self.layer if path == BUILDS_DIR else None
+            options = {} if layer is None else layer.options
             self._engine.create_volume(name, self._labels, options)
 
     @property

@@ -14,7 +14,7 @@ import stat
 import tarfile
 import tempfile
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -55,7 +55,7 @@ class Layers:
                 return None
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder = Path(tempfile.mkdtemp(dir=self._folder))
-            return JobLayer(folder, shares=self._big(sources))
+            return JobLayer(folder, below=self.make if self._big(sources) else None)
 
     def works(self, engine: Engine, container: str, job: "JobLayer") -> bool:
         """Whether the engine shows in a container, not started yet, what is in the job's layer, and
@@ -86,44 +86,49 @@ class Layers:
 
 
 class JobLayer:
-    """The workspace of one job, as a folder. One that `shares` is an overlay on what all jobs have:
-    a link leads to what is below, until the engine mounts it. `takes_layer` is whether it has still
-    to be shown that."""
+    """The workspace of one job, as a folder. With `below`, which lays items out in a folder that
+    all jobs share, it is an overlay: a link leads to what is below, until the engine mounts it."""
 
-    def __init__(self, folder: Path, *, shares: bool) -> None:
-        self.takes_layer = shares
-        self._shares = shares
+    def __init__(
+        self, folder: Path, *, below: Callable[[object, Iterable[Item]], str] | None = None
+    ) -> None:
+        self._below = below
+        self._is_overlay = below is not None
         self._folder = folder
         self._own = folder / "upper"
         self._lower = folder / "lower"
-        for name in ("upper", "work", "empty") if shares else ("upper",):
+        for name in ("upper", "work", "empty") if self._is_overlay else ("upper",):
             (folder / name).mkdir()
         self._own.chmod(0o777)
         # With a name of its own: it is not guessed from the path that the engine sees the same.
         self.nonce = f"{_NONCE}-{folder.name}"
-        if shares:
+        if self._is_overlay:
             self._lower.symlink_to("empty")
-        (self._lower if shares else self._own).joinpath(self.nonce).touch()
+        (self._lower if self._is_overlay else self._own).joinpath(self.nonce).touch()
 
     @property
     def options(self) -> Mapping[str, str]:
         """Those of the engine's volume."""
-        if not self._shares:
+        if not self._is_overlay:
             return {"type": "none", "device": os.fspath(self._own), "o": "bind"}
         places = f"lowerdir={self._lower},upperdir={self._own},workdir={self._folder}/work"
         # Without redirects a folder that lies below cannot be renamed.
         return {"type": "overlay", "device": "overlay", "o": f"{places},redirect_dir=on"}
 
-    def show(self, folder: str) -> None:
-        """Have a made folder below, once: folders that a script made hide what comes there later
-        (overlayfs calls them opaque)."""
-        self.takes_layer = False
+    def share(self, key: object, sources: Iterator[Item]) -> Iterator[Item]:
+        """What of the sources is still to be added: nothing where they are below, laid out once for
+        all jobs with this key. That is once for a job, too: folders that a script made hide what
+        comes there later (overlayfs calls them opaque). Raises OSError."""
+        if self._below is None:
+            return sources
+        folder, self._below = self._below(key, sources), None
         self._lower.unlink()
         self._lower.symlink_to(folder)
+        return iter(())
 
     def add(self, items: Iterable[Item]) -> None:
         """Lay items out in it, over what is there; the container does not run. Raises OSError."""
-        if not self._shares:
+        if not self._is_overlay:
             (self._own / self.nonce).unlink(missing_ok=True)
         write(items, os.fspath(self._own))
 

@@ -37,7 +37,6 @@ from homeport.pipeline.model.event import FailureReason
 
 if TYPE_CHECKING:
     from homeport.pipeline.execute.container_access import JobVolumes
-    from homeport.pipeline.execute.container_layers import Layers
     from homeport.pipeline.execute.services import JobServices
     from homeport.pipeline.execute.stored_tree import StoredTree
 
@@ -67,9 +66,7 @@ class ContainerSession:
         lost: threading.Event,
         volumes: "JobVolumes",
         services: "JobServices | None" = None,
-        layers: "Layers | None" = None,
     ) -> None:
-        self._layers = layers
         self._services = services
         self._volumes = volumes
         self._engine = engine
@@ -93,13 +90,12 @@ class ContainerSession:
         at = BUILDS_DIR if self._volumes.holds(BUILDS_DIR) else "/"
         project = self._project_dir.removeprefix(at).lstrip("/")
         layer = self._volumes.layer
+        depth = git_depth(self._spec.env.get("GIT_DEPTH", ""))
         try:
-            sources = self._sources(project, snapshot)
-            if layer is not None and layer.takes_layer and self._layers is not None:
-                depth = git_depth(self._spec.env.get("GIT_DEPTH", ""))
+            sources = self._sources(project, snapshot, depth)
+            if layer is not None:
                 key = (project, snapshot.root, snapshot.files, snapshot.git, depth)
-                layer.show(self._layers.make(key, sources))
-                sources = iter(())
+                sources = layer.share(key, sources)
             items = workspace_items(project, sources, artifacts, self._spec.files)
             if layer is None:
                 self._engine.put_archive(self._container, at, pack(items, int(time.time())))
@@ -112,12 +108,11 @@ class ContainerSession:
                 f"cannot read the workspace: {error.filename or snapshot.root}: {error.strerror}"
             ) from error
 
-    def _sources(self, project: str, snapshot: Snapshot) -> Iterator[Item]:
+    def _sources(self, project: str, snapshot: Snapshot, depth: int) -> Iterator[Item]:
         """What the snapshot gives to the folder `project`."""
         yield project, None
         yield from snapshot_items(project, snapshot)
         if snapshot.git is not None:
-            depth = git_depth(self._spec.env.get("GIT_DEPTH", ""))
             yield from self._packs.items(f"{project}/.git", snapshot.git, depth)
 
     def run(self, script: str, sink: Sink, stop: Stop) -> Exit:

@@ -107,14 +107,15 @@ class Executors:
         """End and remove what a run of this user left that was killed, of whatever repository."""
         if self._engine is not None:
             from homeport.engine.api import EngineError
-            from homeport.pipeline.execute.container import RUN_LABEL, STATE_LABEL
+            from homeport.pipeline.execute.container import (
+                RUN_LABEL,
+                STATE_LABEL,
+                remove_labelled,
+            )
 
             labels = {STATE_LABEL: f"{os.uname().nodename}:{state}", RUN_LABEL: run}
             with suppress(EngineError):  # whatever is wrong with it, the next job will tell
-                for container in self._engine.containers(labels):
-                    self._engine.remove(container)
-                for network in self._engine.networks(labels):
-                    self._engine.remove_network(network)
+                remove_labelled(self._engine, labels)
         bury(state, run)
 
     def of(self, job: JobPlan) -> Executor:

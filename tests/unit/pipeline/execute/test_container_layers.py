@@ -77,7 +77,7 @@ def test_an_engine_that_sees_nothing_is_asked_once(
 def test_a_tree_is_big_by_files_or_bytes(snapshot: Snapshot, tmp_path: Path) -> None:
     def given(files: int, size: int) -> bool:
         job = Layers(tmp_path / "layers", least=(files, size)).for_job(snapshot)
-        return job is not None and job.takes_layer
+        return job is not None and job.options["type"] == "overlay"
 
     assert [given(1, 99), given(2, 8), given(2, 9)] == [True, True, False]
 
