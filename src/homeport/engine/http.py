@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from homeport.engine.ssh_tunnel import Tunnel
 
 TIMEOUT = 60.0
-_SILENT_TIMEOUT = 3.0
 """Seconds that an engine may stay silent in an ordinary call."""
+_SILENT_TIMEOUT = 3.0
+"""Seconds for one that has stayed silent for so long already."""
 _ERROR_LIMIT = 64 * 1024
 _BODY_LIMIT = 64 * 1024 * 1024
 _LINE_LIMIT = 1024 * 1024

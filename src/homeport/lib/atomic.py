@@ -18,7 +18,7 @@ def write_atomic(
     file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         try:
-            _write_all(file, data)
+            write_all(file, data)
             if durable:
                 os.fsync(file)
         finally:
@@ -31,7 +31,8 @@ def write_atomic(
         _sync_folder(target.parent)
 
 
-def _write_all(file: int, data: bytes) -> None:
+def write_all(file: int, data: bytes) -> None:
+    """Write all of `data` to an open file; write(2) may take a part of it. Raises OSError."""
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(file, rest) :]

@@ -2,6 +2,8 @@
 
 import os
 
+from homeport.lib.atomic import write_all
+
 _HAS_MEMORY_FILES = hasattr(os, "memfd_create")  # Linux
 
 
@@ -20,7 +22,7 @@ def _in_memory(content: bytes) -> int:
 
     file = os.memfd_create("nameless", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
-        _write(file, content)
+        write_all(file, content)
         seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
         fcntl.fcntl(file, fcntl.F_ADD_SEALS, seals)
         os.lseek(file, 0, os.SEEK_SET)
@@ -34,14 +36,8 @@ def _unlinked(content: bytes, path: str) -> int:
     writer = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         reader = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        _write(writer, content)
+        write_all(writer, content)
     finally:
         os.close(writer)
         os.unlink(path)  # noqa: PTH108
     return reader
-
-
-def _write(file: int, content: bytes) -> None:
-    rest = memoryview(content)
-    while rest:
-        rest = rest[os.write(file, rest) :]

@@ -55,7 +55,8 @@ class Request(Struct, frozen=True, kw_only=True):
     `offline` forbids every fetch of an include, `refresh` reads all of them anew. `overlay` is a
     file, if it is there, that goes on top of the CI file and all that it includes; `inputs` chooses
     the values of the CI file's inputs, `offered` those of all files (`IncludeContext`);
-    `variables_file` holds variables, relative to the root."""
+    `variables_file` holds variables, relative to the root, `shared_variables` are a further such
+    file's name and content (`give_variables`)."""
 
     root: Path
     settings: Settings

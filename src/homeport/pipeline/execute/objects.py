@@ -16,6 +16,8 @@ from contextlib import suppress
 from errno import EMLINK, ENOENT
 from hashlib import sha256
 
+from homeport.lib.atomic import write_all
+
 SMALL = 1 << 20
 """Bytes up to which a file is better held in memory than read twice."""
 _STAMP = 1_000_000_000
@@ -37,9 +39,7 @@ class Objects:
             return
         file = os.open(target, _NEW, 0o600)
         try:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(file, rest) :]
+            write_all(file, data)
             _seal(file, executable=executable)
         finally:
             os.close(file)

@@ -202,7 +202,7 @@ def walk(tree: str) -> Iterator[Walked]:
             noted = attributes.get(os.fsencode(path)) if attributes else None
             if noted is not None:
                 if not is_whole(entry.stat(follow_symlinks=False), noted[2]):
-                    raise not_as_written(entry.path)
+                    raise _not_as_written(entry.path)
                 left -= 1
                 yield path, entry, noted[:2]
                 continue
@@ -210,10 +210,10 @@ def walk(tree: str) -> Iterator[Walked]:
             if entry.is_dir(follow_symlinks=False):
                 pending.append(path)
     if left:
-        raise not_as_written(tree)
+        raise _not_as_written(tree)
 
 
-def not_as_written(path: str) -> OSError:
+def _not_as_written(path: str) -> OSError:
     """What is raised for a file that is not as it was written."""
     return OSError(
         EIO, "it is not as it was written; to have it made anew, run its job again", path
@@ -228,7 +228,7 @@ def read_attributes(tree: str) -> Attributes:
     except FileNotFoundError:
         return {}
     except msgspec.DecodeError as error:
-        raise not_as_written(attributes_path(tree)) from error
+        raise _not_as_written(attributes_path(tree)) from error
 
 
 def attributes_path(tree: str) -> str:

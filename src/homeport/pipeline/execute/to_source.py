@@ -14,9 +14,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from homeport.lib.git import Git
-from homeport.pipeline.execute.objects import is_whole
 from homeport.pipeline.execute.state import job_slug
-from homeport.pipeline.execute.stored_tree import not_as_written, read_attributes
+from homeport.pipeline.execute.stored_tree import walk
 from homeport.pipeline.execute.workspace import copy_entry
 
 
@@ -72,21 +71,24 @@ def copy_to_source(job: str, tree: Path, root: Path, changed: frozenset[str]) ->
     refused: list[str] = []
     kept: list[str] = []
     count, failure = 0, None
+    closed: set[str] = set()  # folders that nothing is copied from
     try:
-        attributes = read_attributes(str(tree))
-        for path in _entries(tree, root, refused):
-            target = root / path
-            if target.is_dir() and not target.is_symlink():
+        for path, entry, given in walk(str(tree)):
+            target, is_folder = root / path, entry.is_dir(follow_symlinks=False)
+            if path.rpartition("/")[0] in closed:
+                closed.update((path,) if is_folder else ())
+            elif entry.name.lower() == ".git" or (is_folder and not _make_folder(target)):
+                refused.append(path)
+                closed.add(path)
+            elif is_folder:
+                continue
+            elif target.is_dir() and not target.is_symlink():
                 refused.append(path)
             elif path in changed and _is_there(target):
                 if not _same(tree / path, target):
                     kept.append(path)
             else:
-                noted = attributes.get(os.fsencode(path))
-                if noted is not None and not is_whole((tree / path).lstat(), noted[2]):
-                    raise not_as_written(str(tree / path))
-                given = None if noted is None else noted[:2]
-                count += copy_entry(str(tree / path), str(target), times=True, given=given)
+                count += copy_entry(entry.path, str(target), times=True, given=given)
     except OSError as error:
         failure = f"{error.filename or tree}: {error.strerror}"
     return Copied(job=job, count=count, refused=tuple(refused), kept=tuple(kept), failure=failure)
@@ -100,24 +102,6 @@ def _same(one: Path, other: Path) -> bool:
     if one.is_symlink() or other.is_symlink():
         return one.is_symlink() and other.is_symlink() and one.readlink() == other.readlink()
     return cmp(one, other, shallow=False)
-
-
-def _entries(tree: Path, root: Path, refused: list[str]) -> Iterator[str]:
-    """The files of the tree, each with its folder then being there below the root."""
-    pending = [""]
-    while pending:
-        folder = pending.pop()
-        with os.scandir(tree / folder) as found:
-            for entry in sorted(found, key=lambda each: each.name):
-                path = f"{folder}/{entry.name}" if folder else entry.name
-                if entry.name.lower() == ".git":
-                    refused.append(path)
-                elif not entry.is_dir(follow_symlinks=False):
-                    yield path
-                elif _make_folder(root / path):
-                    pending.append(path)
-                else:
-                    refused.append(path)
 
 
 def _make_folder(path: Path) -> bool:

@@ -9,6 +9,7 @@ import os
 import stat
 from collections.abc import Iterable
 
+from homeport.lib.atomic import write_all
 from homeport.pipeline.execute.api import ExecutorError, Snapshot
 
 _BLOCK = 1 << 20
@@ -148,9 +149,7 @@ def copy_content(reader: int, writer: int, size: int) -> None:
         else:
             return
     while block := os.read(reader, _BLOCK):
-        rest = memoryview(block)
-        while rest:
-            rest = rest[os.write(writer, rest) :]
+        write_all(writer, block)
 
 
 def remove(path: str) -> None:

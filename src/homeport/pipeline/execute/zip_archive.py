@@ -37,13 +37,11 @@ def unpack(archive: Path | IO[bytes], tree: StoredTree) -> None:
             for entry, path in ((entry, _inside(entry.filename)) for entry in entries):
                 if path:
                     _take(opened, entry, path, tree)
-    except (zipfile.BadZipFile, EOFError, ValueError, RuntimeError, NotImplementedError) as error:
-        raise BadArchiveError(str(error) or "it ends too early") from error
+    except (OSError, BadArchiveError):
+        raise
     except Exception as error:
-        # zlib, bz2 and lzma have errors of their own for content that is none.
-        if isinstance(error, OSError | BadArchiveError):
-            raise
-        raise BadArchiveError(str(error)) from error
+        # zipfile's own, and those of zlib, bz2 and lzma for content that is none.
+        raise BadArchiveError(str(error) or "it ends too early") from error
 
 
 def _check(entries: list[zipfile.ZipInfo]) -> None:
